@@ -81,6 +81,7 @@ pub fn run(state: &mut State, out: &mut Outbox, command: Command) {
             let listed = listed(state).unwrap_or_default();
             state.menu = Some(Menu::new(MenuItems::Export(listed), 0));
         }
+        Command::Forget => ask_to_forget(state),
         Command::Sort => state.menu = Some(Menu::sort(state.view.sort)),
         Command::Scope => state.menu = Some(Menu::scope(&state.fleet, &state.shared.settings)),
         Command::Reload => restart(state, out, state.shared.settings.profile.clone()),
@@ -159,6 +160,7 @@ fn is_checked(command: Command) -> bool {
             | Command::Open
             | Command::Add
             | Command::Remove
+            | Command::Forget
             | Command::Share
             | Command::Filter
             | Command::Export
@@ -394,6 +396,11 @@ fn open_rotation(state: &mut State, out: &mut Outbox) {
     let cx = context!(state, out);
     checklist::update::read(&cluster.id, cx);
     rotation::update::open(&mut state.rotation, step, cluster, evidence, cx);
+}
+
+fn ask_to_forget(state: &mut State) {
+    let question = credentials::forget::question(state);
+    state.menu = question.ok().map(|question| Menu::new(MenuItems::forget(question), 0));
 }
 
 fn open_action(state: &mut State, action: Trigger) {

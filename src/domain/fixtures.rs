@@ -164,6 +164,7 @@ pub fn access(subject: &Cluster, after_start: bool, path: &str) -> Access {
             whole: false,
         },
         issuance: Some(issuance),
+        forgotten: false,
     }
 }
 

@@ -101,7 +101,10 @@ async fn credentials_and_the_checklist_are_exported_with_what_becomes_of_them() 
     journey.press("<enter>4<ctrl-s><down><down><enter>").await;
     journey.says("Exported 1 credential to ");
     let table = journey.read(&exported(&journey)[0]);
-    assert!(table.starts_with("## ") && table.contains("/alpha: phase NEVER\n\n"), "{table}");
+    assert!(
+        table.starts_with("## alpha (") && table.contains("): phase COMPLETED, started "),
+        "{table}"
+    );
     assert!(table.contains("\n| credential | file and context | ends | status |"), "{table}");
     assert!(table.contains("works until the next rotation is completed"), "{table}");
     // The cluster itself is not observed.

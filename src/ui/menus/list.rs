@@ -5,6 +5,7 @@ use ratatui::text::{Line, Span};
 
 use crate::app::availability::can;
 use crate::app::cell::Tone;
+use crate::app::credentials::text as credentials;
 use crate::app::fleet::columns::COLUMNS;
 use crate::app::keymap::{Binding, Command};
 use crate::app::menus::choices::{CHOICES, ExportTarget};
@@ -78,12 +79,16 @@ pub fn draw(canvas: &mut Canvas<'_, '_>, area: Rect, menu: &Menu) {
         MenuItems::Export(listed) => ("Export", listed.as_str()),
         MenuItems::Commands(_) => ("Commands", ""),
         MenuItems::Scope(_) => (text::SCOPE, text::SCOPE_HINT),
+        MenuItems::Forget(_) => (credentials::FORGET_TITLE, note.as_str()),
     };
     let query = menu.is_searched();
     let is_palette = matches!(menu.items, MenuItems::Commands(_));
     let least = match menu.items {
         MenuItems::Sort | MenuItems::Columns | MenuItems::Export(_) => 46,
-        MenuItems::Copy(_) | MenuItems::Commands(_) | MenuItems::Scope(_) => 76,
+        MenuItems::Copy(_)
+        | MenuItems::Commands(_)
+        | MenuItems::Scope(_)
+        | MenuItems::Forget(_) => 76,
     };
     let labels = items.iter().map(|item| width(&item.label)).max().unwrap_or(0);
     let labels = if labels == 0 { 0 } else { labels + 2 };
@@ -194,6 +199,13 @@ fn items(cx: LineContext<'_>, area: Rect, menu: &Menu) -> (Vec<Item>, String) {
             commands.iter().map(|item| palette_item(cx, item)).collect()
         }
         MenuItems::Scope(choices) => choices.iter().map(scope_item).collect(),
+        MenuItems::Forget(question) => {
+            let location = clean(&question.known.location.describe());
+            let subject = credentials::forget_subject(&question.cluster.name, location);
+            let keep = Item::new(credentials::KEEP_LABEL, credentials::KEEP_EFFECT);
+            let forget = Item::new(credentials::FORGET_LABEL, question.effect.as_str());
+            return (vec![keep, forget], subject);
+        }
     };
     (items, String::new())
 }

@@ -21,6 +21,7 @@ use crate::app::checklist::state::{
 use crate::app::cluster::tabs::{TABS, Tab};
 use crate::app::commands;
 use crate::app::context::Outbox;
+use crate::app::credentials::forget;
 use crate::app::fleet::columns::COLUMNS;
 use crate::app::fleet::state::ScopeStatus;
 use crate::app::help::Help;
@@ -52,8 +53,9 @@ use crate::domain::checklist::ChecklistConflict;
 use crate::domain::cluster::{
     ClusterId, ClusterState, KubernetesVersion, NodePool, ProjectId, Region,
 };
+use crate::domain::credential::{Access, KubeconfigLocation};
 use crate::domain::failure::{Failure, FailureKind};
-use crate::domain::fixtures::now;
+use crate::domain::fixtures::{access, now};
 use crate::domain::kubeconfig::{EntryOwner, KubeconfigKind, Plan};
 use crate::domain::rotation::{Phase, Rotation, Step};
 use crate::domain::selection::{SelectedProjects, Selection};
@@ -756,6 +758,15 @@ fn menus() {
     let commands = ["refresh", "reconcile", "wake-up"].map(named).map(PaletteItem::Command);
     let commands = MenuItems::Commands(commands.to_vec());
     snapshot_at("menu_commands", &menu(commands, 0), 80, 24);
+    let mut state = opened("shop-prod", Tab::Credentials);
+    let prod = state.subject().unwrap().cluster.clone();
+    let location = KubeconfigLocation::Clipboard;
+    state.credentials.accesses = vec![Access { location, ..access(&prod, false, "") }];
+    state.inventory.files = None;
+    let question = forget::question(&state).unwrap();
+    state.menu = Some(Menu::new(MenuItems::forget(question), 1));
+    snapshot_at("menu_forget", &state, 80, 24);
+    snapshot_at("menu_forget", &state, 40, 12);
 }
 
 /// The fleet of the fixtures with a selection; more projects are discovered than configured.

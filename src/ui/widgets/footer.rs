@@ -319,7 +319,9 @@ fn menu_label(kind: &MenuItems, command: Command) -> Option<&'static str> {
         (MenuItems::Columns, Command::Mark) => Some("toggle"),
         // Ticked lines stay ticked.
         (MenuItems::Columns, Command::Back) => Some("close"),
-        (MenuItems::Sort | MenuItems::Scope(_), Command::Open) => Some("select"),
+        (MenuItems::Sort | MenuItems::Scope(_) | MenuItems::Forget(_), Command::Open) => {
+            Some("select")
+        }
         (MenuItems::Export(_), Command::Open) => Some("export"),
         (MenuItems::Copy(_), Command::Open) => Some("copy"),
         (MenuItems::Commands(_), Command::Open) => Some("run"),
