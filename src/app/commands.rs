@@ -98,7 +98,7 @@ pub fn run(state: &mut State, out: &mut Outbox, command: Command) {
         Command::Mouse => {
             state.shared.mouse = !state.shared.mouse;
             let on = state.shared.mouse;
-            let word = if on { "on" } else { text::MOUSE_OFF };
+            let word = if on { text::MOUSE_ON } else { text::MOUSE_OFF };
             let cx = context!(state, out);
             cx.toast(text::mouse(word));
             cx.terminal(TerminalEffect::Mouse(on));

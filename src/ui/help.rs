@@ -47,7 +47,7 @@ struct Section {
 /// Draws the overlay.
 pub fn draw(canvas: &mut Canvas<'_, '_>, area: Rect, Help { context, scroll }: Help) {
     let (state, theme) = (canvas.state, canvas.theme);
-    let inner = overlay(canvas, area, " help ");
+    let inner = overlay(canvas, area, text::HELP_TITLE);
     let room = usize::from(inner.width.saturating_sub(2));
     let count = ((room + GAP) / (COLUMN + GAP)).max(1);
     let columns = (room + GAP) / count - GAP;

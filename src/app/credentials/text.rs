@@ -196,6 +196,9 @@ texts! {
     COMPLETE_AUTHORITIES = "the old ones are removed (cluster and client)";
     COMPLETE_SIGNING = "the old one and its tokens stop working";
     COMPLETE_ENCRYPTION = "the old one is removed";
+    ENDS_NEVER = "—";
+    ended(duration) = "{duration} ago";
+    ends_in(duration) = "in {duration}";
 }
 
 /// A verdict as a clause, and its short form.

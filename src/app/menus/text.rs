@@ -58,4 +58,10 @@ texts! {
     configured_projects(projects, origin) = "configured: {projects}, set by {origin}";
     others_unknown(projects, why) = "all: {projects}; others unknown: {why}";
     LAST_TRACE = "last trace ID";
+    TITLE_SORT = "Sort by";
+    TITLE_COLUMNS = "Columns";
+    TITLE_COPY = "Copy";
+    TITLE_EXPORT = "Export";
+    TITLE_COMMANDS = "Commands";
+    SHOWN = "shown";
 }

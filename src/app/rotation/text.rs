@@ -144,4 +144,26 @@ texts! {
     DUE_YOURS = "due: you must do this";
     due_breaking(kubeconfigs) = "due: {kubeconfigs} to renew";
     BEFORE_COMPLETE = "before complete";
+    LEAD_GONE = "gone";
+    LEAD_SENT = "sent";
+    LEAD_BLOCKED = "blocked";
+    LEAD_STUCK = "stuck";
+    LEAD_PROBLEM = "problem";
+    LEAD_NEXT = "next";
+    LABEL_PHASE = "phase";
+    LABEL_STARTED = "started";
+    LABEL_COMPLETED = "completed";
+    LABEL_PREVIOUS = "previous";
+    LABEL_DOUBT = "doubt";
+    LABEL_NODES = "nodes";
+    LABEL_USUAL = "usual";
+    LABEL_DETAIL = "detail";
+    STARTED = "started";
+    started_ago(duration) = "started {duration} ago";
+    COMPLETED = "completed";
+    completed_ago(duration) = "completed {duration} ago";
+    ONE_KUBECONFIG = "kubeconfig";
+    KUBECONFIGS = "kubeconfigs";
+    ONE_POOL = "pool";
+    POOLS = "pools";
 }

@@ -70,14 +70,14 @@ pub fn draw(canvas: &mut Canvas<'_, '_>, area: Rect, menu: &Menu) {
     let (cx, theme) = (canvas.line_context(area), canvas.theme);
     let (items, note) = items(cx, area, menu);
     let (title, hint) = match &menu.items {
-        MenuItems::Sort => ("Sort by", text::SORT_HINT),
-        MenuItems::Columns => ("Columns", note.as_str()),
+        MenuItems::Sort => (text::TITLE_SORT, text::SORT_HINT),
+        MenuItems::Columns => (text::TITLE_COLUMNS, note.as_str()),
         MenuItems::Copy(items) if items.iter().any(CopyItem::lacks_context) => {
-            ("Copy", text::WITHOUT_CONTEXT)
+            (text::TITLE_COPY, text::WITHOUT_CONTEXT)
         }
-        MenuItems::Copy(_) => ("Copy", ""),
-        MenuItems::Export(listed) => ("Export", listed.as_str()),
-        MenuItems::Commands(_) => ("Commands", ""),
+        MenuItems::Copy(_) => (text::TITLE_COPY, ""),
+        MenuItems::Export(listed) => (text::TITLE_EXPORT, listed.as_str()),
+        MenuItems::Commands(_) => (text::TITLE_COMMANDS, ""),
         MenuItems::Scope(_) => (text::SCOPE, text::SCOPE_HINT),
         MenuItems::Forget(_) => (credentials::FORGET_TITLE, note.as_str()),
     };
@@ -221,7 +221,7 @@ fn columns(cx: LineContext<'_>, area: Rect) -> (Vec<Item>, String) {
             let right = if !ticked {
                 ""
             } else if shown.contains(&column.id) {
-                "shown"
+                text::SHOWN
             } else if alone.contains(&column.id) {
                 hidden = true;
                 text::NO_ROOM_BESIDE_PREVIEW

@@ -121,7 +121,14 @@ fn texts() {
         }
         all.push('\n');
     }
-    all.push_str("# keys\n");
+    all.push_str("# tabs and columns\n");
+    for (_, title) in TABS {
+        all.push_str(&format!("{title}\n"));
+    }
+    for column in &COLUMNS {
+        all.push_str(&format!("{}: {} | {}\n", column.id, column.title, column.sort_label));
+    }
+    all.push_str("\n# keys\n");
     for binding in BINDINGS {
         all.push_str(&format!("{}: {} | {}\n", binding.id, binding.label, binding.help));
     }

@@ -143,7 +143,7 @@ fn message_lines(
 fn search_line(cx: LineContext<'_>) -> Line<'static> {
     let LineContext { state, theme, columns } = cx;
     let count = state.search_matches();
-    let count = count.map(|count| format!("{} ", plural(count, "match", "matches")));
+    let count = count.map(|count| format!("{} ", plural(count, text::ONE_MATCH, text::MATCHES)));
     let count = count.unwrap_or_default();
     let selected = state.search.input.as_ref().is_some_and(|input| input.selected);
     let left = typed(theme, &state.search.text, selected);
@@ -159,7 +159,7 @@ fn typed(theme: Theme, text: &str, selected: bool) -> Vec<Span<'static>> {
 
 fn filter_line(cx: LineContext<'_>) -> Line<'static> {
     let LineContext { state, theme, columns } = cx;
-    let shown = format!("{} of {} ", state.view.shown.len(), state.view.counts.all);
+    let shown = text::shown_of(state.view.shown.len(), state.view.counts.all);
     let selected = state.view.filter_input.as_ref().is_some_and(|input| input.selected);
     let mut left = typed(theme, &state.view.filter, selected);
     if state.view.shown.is_empty() && state.view.counts.all > 0 {
@@ -316,15 +316,15 @@ fn ticks(state: &State) -> bool {
 /// The effect of a key in the open menu.
 fn menu_label(kind: &MenuItems, command: Command) -> Option<&'static str> {
     match (kind, command) {
-        (MenuItems::Columns, Command::Mark) => Some("toggle"),
+        (MenuItems::Columns, Command::Mark) => Some(text::PRESS_TOGGLE),
         // Ticked lines stay ticked.
-        (MenuItems::Columns, Command::Back) => Some("close"),
+        (MenuItems::Columns, Command::Back) => Some(text::PRESS_CLOSE),
         (MenuItems::Sort | MenuItems::Scope(_) | MenuItems::Forget(_), Command::Open) => {
-            Some("select")
+            Some(text::PRESS_SELECT)
         }
-        (MenuItems::Export(_), Command::Open) => Some("export"),
-        (MenuItems::Copy(_), Command::Open) => Some("copy"),
-        (MenuItems::Commands(_), Command::Open) => Some("run"),
+        (MenuItems::Export(_), Command::Open) => Some(text::PRESS_EXPORT),
+        (MenuItems::Copy(_), Command::Open) => Some(text::PRESS_COPY),
+        (MenuItems::Commands(_), Command::Open) => Some(text::PRESS_RUN),
         _ => None,
     }
 }
@@ -400,15 +400,15 @@ fn label(state: &State, binding: &Binding) -> String {
         } else if is(Command::Events) && state.nodes.in_full {
             text::ALL_NODES
         } else if is(Command::Open) && is_record {
-            "list"
+            text::PRESS_LIST
         } else if is(Command::Back) && searched() && state.search.input.is_none() {
             text::CLEAR_SEARCH
         } else if is(Command::Back) && state.context() == KeyContext::Help {
-            "close"
+            text::PRESS_CLOSE
         } else if is(Command::Back) && is_fleet && filtered() {
             text::CLEAR_FILTER
         } else if is(Command::Back) && is_fleet && !state.notices.errors.is_empty() {
-            "dismiss"
+            text::PRESS_DISMISS
         } else {
             binding.label
         }
