@@ -125,6 +125,29 @@ async fn credentials_and_the_checklist_are_exported_with_what_becomes_of_them() 
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn tokens_in_the_cluster_are_exported_although_no_kubeconfig_is_on_this_machine() {
+    let cluster = "[[projects.clusters]]\nname = \"farm\"\nphase = \"PREPARED\"\ninitiated_ago = \"5h\"\n\
+         completed_ago = \"120d\"\npools = [{ name = \"web\", nodes = 3 }]\n\
+         service_accounts = [{ namespace = \"ci\", name = \"robot\", token = \"manual\" }]\n";
+    let mut journey = Journey::with(observing(ObservationScope::Open, cluster)).await;
+    journey.press("<enter>4").await;
+    journey.until("service-account token ci/robot", 60).await;
+    journey.says("none found for this cluster");
+    journey.press("<ctrl-s><down><enter>").await;
+    journey.says("Exported 3 credentials to ");
+    let report: Value = serde_json::from_str(&journey.read(&exported(&journey)[0])).unwrap();
+    let tokens = report["in_cluster"]["tokens"].as_array().unwrap();
+    let token = tokens.iter().find(|token| token["account"] == "robot").unwrap();
+    assert_eq!((&token["breaks_on_complete"], &report["breaks"]), (&true.into(), &true.into()));
+    assert_eq!(report["cluster"]["name"], "farm");
+    journey.press("<ctrl-s><enter>").await;
+    let csv = exported(&journey).into_iter().find(|name| name.contains("Z.csv")).unwrap();
+    let csv = journey.read(&csv);
+    assert!(csv.contains("service-account token,ci/robot"), "{csv}");
+    assert!(csv.contains(",breaks_on_complete,"), "{csv}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn in_read_only_mode_an_export_goes_to_the_clipboard_alone() {
     let setting = Setting::default().set("SKEYS_READ_ONLY", "true");
     let mut journey = Journey::with(setting).await;

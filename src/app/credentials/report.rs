@@ -325,12 +325,21 @@ fn findings(report: &CredentialsReport) -> Table {
     if let Err(why) = &report.checklist {
         unchecked(text::PLACE_CHECKLIST, clean(why));
     }
-    let inside = match &report.in_cluster {
-        Ok(inside) => inside,
-        Err(why) => {
-            unchecked(text::PLACE_CLUSTER, why.clone());
-            return all;
-        }
+    if let Err(why) = &report.in_cluster {
+        unchecked(text::PLACE_CLUSTER, why.clone());
+    }
+    for client in report.open_clients() {
+        let (place, why) = (client.name.clone(), checklist::open_client(client));
+        add(text::CLIENT, place, None, unknown, why);
+    }
+    if has_stale_logins(report) {
+        let kind = CredentialKind::StackitPlugin { is_idp: false }.label();
+        let why = text::stale_login(CLEAR_LOGIN_CACHE);
+        add(kind, text::PLACE_LOGIN_CACHE.to_owned(), None, unknown, why);
+    }
+    let Ok(inside) = &report.in_cluster else { return all };
+    let mut unchecked = |place: &str, why: String| {
+        add(text::NOT_CHECKED, place.to_owned(), None, unknown, why);
     };
     if inside.certificates.is_none() {
         unchecked(text::PLACE_REQUESTS, text::REQUESTS_NOT_SEEN.to_owned());

@@ -48,6 +48,8 @@ texts! {
     not_seen(why) = "not checked: {why}";
     NOT_CHECKED = "not checked";
     POD = "pod";
+    CLIENT = "client of the checklist";
+    PLACE_LOGIN_CACHE = "login cache of the stackit CLI";
     PLACE_ROTATION = "rotation";
     PLACE_FILES = "kubeconfig files";
     PLACE_RECORDS = "records of skeys";
