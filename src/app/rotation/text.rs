@@ -166,4 +166,13 @@ texts! {
     KUBECONFIGS = "kubeconfigs";
     ONE_POOL = "pool";
     POOLS = "pools";
+    LABEL_CLUSTER = "cluster   ";
+    LABEL_PROJECT = "   project ";
+    LABEL_REGION = "   region ";
+    LABEL_CALL = "API       ";
+    call(cluster, endpoint) = "POST …/clusters/{cluster}/{endpoint}";
+    LABEL_PREFLIGHT = "preflight";
+    CHARACTER = "character";
+    CHARACTERS = "characters";
+    CANCEL = "Cancel";
 }

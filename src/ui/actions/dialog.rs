@@ -36,7 +36,9 @@ pub fn draw(canvas: &mut Canvas<'_, '_>, area: Rect, dialog: &ActionDialog) {
         lines.push(Line::default());
     }
     let verb = dialog.action.label();
-    let buttons =
-        [Button::cancel("Cancel", !dialog.confirm), Button::confirm(verb, dialog.confirm, true)];
+    let buttons = [
+        Button::cancel(text::CANCEL, !dialog.confirm),
+        Button::confirm(verb, dialog.confirm, true),
+    ];
     show(canvas, area, MOST, (&format!("{verb} {}", id.name), ""), lines, &buttons);
 }
