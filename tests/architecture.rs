@@ -316,6 +316,54 @@ fn files_of_a_layer_do_not_import_each_other_in_circles() {
     complain(problems);
 }
 
+/// What begins a text that a view draws.
+const DRAWN: [&str; 11] = [
+    ".fact(\"",
+    ".text(\"",
+    ".part(\"",
+    ".span(\"",
+    ".row(\"",
+    ".title(\"",
+    "raw(\"",
+    "cancel(\"",
+    "confirm(\"",
+    "plural(",
+    "{ \"",
+];
+
+#[test]
+fn views_draw_no_words_of_their_own() {
+    let mut problems = Vec::new();
+    for (path, text) in sources() {
+        let is_view = path.starts_with("ui") && !path.starts_with("ui/tests");
+        if !is_view || path.starts_with("ui/fixtures") {
+            continue;
+        }
+        let lines = shipped(&text).lines().map(str::trim).filter(|line| !line.starts_with("//"));
+        let code = lines.collect::<Vec<_>>().join(" ").replace("( \"", "(\"");
+        for begin in DRAWN {
+            for (_, rest) in
+                code.match_indices(begin).map(|(at, _)| code.split_at(at + begin.len()))
+            {
+                let drawn = match begin {
+                    "plural(" => rest.split(')').next().and_then(|rest| rest.split('"').nth(1)),
+                    // Not the arms of a match.
+                    "{ \"" => rest.split("\" }").next().filter(|drawn| !drawn.contains('"')),
+                    _ => rest.split('"').next(),
+                };
+                let drawn = drawn.unwrap_or_default();
+                // Placeholders are names, not words.
+                let words = drawn.split('{').map(|part| part.rsplit('}').next().unwrap_or(part));
+                let is_word = |part: &str| part.chars().filter(|c| c.is_alphabetic()).count() > 1;
+                if words.into_iter().any(is_word) {
+                    problems.push(format!("{}: \"{drawn}\" belongs in a text.rs", path.display()));
+                }
+            }
+        }
+    }
+    complain(problems);
+}
+
 #[test]
 fn every_file_says_what_it_is() {
     let problems = sources()

@@ -9,7 +9,7 @@ use crate::app::rotation::update::pending_reason;
 use crate::app::screen::Screen;
 use crate::app::state::State;
 use crate::app::text;
-use crate::app::{checklist, menus};
+use crate::app::{checklist, credentials, menus};
 use crate::domain::action::{Action, Trigger, permits};
 use crate::domain::known_checklist::KnownChecklist;
 use crate::domain::rotation::Step;
@@ -36,6 +36,7 @@ pub fn can(state: &State, command: Command) -> Result<(), String> {
         Command::Reload if state.shared.settings.demo.is_some() => text::RELOAD_DEMO,
         Command::Watch if state.subject().is_none() => text::WATCH_NO_CLUSTER,
         Command::Events if state.screen.tab() != Some(Tab::Nodes) => text::EVENTS_ELSEWHERE,
+        Command::Forget => return credentials::forget::question(state).map(drop),
         Command::Add | Command::Remove | Command::Share
             if state.screen.tab() != Some(Tab::Checklist) =>
         {

@@ -75,6 +75,7 @@ pub fn run(state: &mut State, out: &mut Outbox, command: Command) {
             let listed = listed(state).unwrap_or_default();
             state.menu = Some(Menu::new(MenuItems::Export(listed), 0));
         }
+        Command::Forget => ask_to_forget(state),
         Command::Sort => state.menu = Some(Menu::sort(state.view.sort)),
         Command::Scope => state.menu = Some(Menu::scope(&state.fleet, &state.shared.settings)),
         Command::Reload => restart(state, out, state.shared.settings.profile.clone()),
@@ -91,7 +92,7 @@ pub fn run(state: &mut State, out: &mut Outbox, command: Command) {
         Command::Mouse => {
             state.shared.mouse = !state.shared.mouse;
             let on = state.shared.mouse;
-            let word = if on { "on" } else { text::MOUSE_OFF };
+            let word = if on { text::MOUSE_ON } else { text::MOUSE_OFF };
             let cx = context!(state, out);
             cx.toast(text::mouse(word));
             cx.terminal(TerminalEffect::Mouse(on));
@@ -365,6 +366,11 @@ fn open_rotation(state: &mut State, out: &mut Outbox) {
     let cx = context!(state, out);
     checklist::update::read(&cluster.id, cx);
     rotation::update::open(&mut state.rotation, step, cluster, cx);
+}
+
+fn ask_to_forget(state: &mut State) {
+    let question = credentials::forget::question(state);
+    state.menu = question.ok().map(|question| Menu::new(MenuItems::forget(question), 0));
 }
 
 fn open_action(state: &mut State, action: Trigger) {

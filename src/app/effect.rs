@@ -19,7 +19,7 @@ use crate::domain::persisted::PersistedState;
 use crate::domain::record::Record;
 use crate::domain::rotation::Step;
 use crate::domain::secret::Secret;
-use crate::domain::table::{Table, TableFormat};
+use crate::domain::table::{Exported, TableFormat};
 
 /// Work for the runtime.
 #[derive(Debug, Clone)]
@@ -117,12 +117,12 @@ pub enum Request {
     CopyText(String),
     /// Save a table to a new file; `name` has no extension (`TableSaved`).
     SaveTable {
-        table: Box<Table>,
+        table: Box<Exported>,
         format: TableFormat,
         name: String,
     },
     /// Copy a table (`Copied`).
-    CopyTable(Box<Table>, TableFormat),
+    CopyTable(Box<Exported>, TableFormat),
     /// Clear what a request copied, if it is still in the clipboard (`ClipboardCleared`).
     ClearClipboard(RequestId),
     /// Persist between runs, except what has expired at this time by SKE's clock (`Credentials`).

@@ -3,6 +3,7 @@
 
 use jiff::SignedDuration;
 
+use crate::app::credentials::state::ForgetQuestion;
 use crate::app::menus::choices::ExportTarget;
 use crate::app::menus::palette::PaletteItem;
 use crate::app::requests::RequestId;
@@ -46,6 +47,8 @@ pub enum Event {
     StaticTokensAgreed(ClusterId),
     /// A kubeconfig was delivered to the user.
     KubeconfigDelivered(Box<Access>),
+    /// The user threw a kubeconfig away that is in no file.
+    CredentialForgotten(Box<ForgetQuestion>),
     /// A kubeconfig of an observer identifies a generation of credentials.
     GenerationObserved(Box<Reference>),
     /// A persisted setting changed.

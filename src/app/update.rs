@@ -516,6 +516,13 @@ fn dispatch(state: &mut State, out: &mut Outbox, event: Event) {
             persist(state, out);
             commands::read_inventory(state, out);
         }
+        Event::CredentialForgotten(question) => {
+            let (credentials, cx) = (&mut state.credentials, context!(state, out));
+            if credentials::forget::forget(credentials, &question, cx) {
+                state.view.outdated = true;
+                persist(state, out);
+            }
+        }
         Event::GenerationObserved(reference) => {
             if state.credentials.note(*reference) {
                 state.view.outdated = true;

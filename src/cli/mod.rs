@@ -15,7 +15,7 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use clap::Parser;
+use clap::{CommandFactory as _, Parser as _};
 use directories::{BaseDirs, ProjectDirs};
 use tracing::level_filters::LevelFilter;
 
@@ -364,7 +364,7 @@ fn no_sign_in(loaded: &Loaded) -> Option<String> {
 /// Why a dashboard cannot be drawn here, if so.
 fn terminal_problem() -> Option<String> {
     use std::io::IsTerminal;
-    let hint = "`skeys simulate`, `wait`, `due`, `credentials`, `report`, `doctor` and `config` work without one";
+    let hint = without_terminal();
     if !std::io::stdout().is_terminal() || !std::io::stdin().is_terminal() {
         return Some(format!("the dashboard needs a terminal for input and output; {hint}"));
     }
@@ -375,6 +375,16 @@ fn terminal_problem() -> Option<String> {
         }
         _ => Some(format!("TERM is not set, so the terminal type is unknown; {hint}")),
     }
+}
+
+/// The commands that need no terminal: all but the demo, which is a dashboard.
+fn without_terminal() -> String {
+    let commands = Arguments::command();
+    let names = commands.get_subcommands().map(clap::Command::get_name);
+    let mut names: Vec<String> =
+        names.filter(|name| *name != "demo").map(|name| format!("`skeys {name}`")).collect();
+    let last = names.pop().unwrap_or_default();
+    format!("{} and {last} work without one", names.join(", "))
 }
 
 /// A core file would contain tokens and keys.
@@ -394,7 +404,16 @@ pub fn state_folder() -> Option<PathBuf> {
 mod tests {
     use std::ffi::OsString;
 
-    use crate::cli::misplaced_argument;
+    use crate::cli::{misplaced_argument, without_terminal};
+
+    #[test]
+    fn the_commands_without_a_dashboard_are_named_where_none_can_be_drawn() {
+        assert_eq!(
+            without_terminal(),
+            "`skeys simulate`, `skeys wait`, `skeys credentials`, `skeys due`, `skeys report`, `skeys doctor` and \
+             `skeys config` work without one"
+        );
+    }
 
     #[test]
     fn auth_17_a_token_in_an_argument_is_refused_and_not_shown() {

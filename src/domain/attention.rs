@@ -30,7 +30,7 @@ pub enum Attention {
     Running,
     /// Credentials are older than the configured age.
     Overdue,
-    /// The Kubernetes version expires within 30 days.
+    /// The Kubernetes version of the cluster or of a node pool expires within 30 days.
     Expiring,
     /// Nothing to do.
     Settled,
@@ -86,7 +86,7 @@ pub fn attention(cluster: &Cluster, now: Timestamp, overdue_after: SignedDuratio
         Attention::Running
     } else if is_overdue(cluster, now, overdue_after) {
         Attention::Overdue
-    } else if cluster.version_expires.is_some_and(|at| expires_soon(at, now)) {
+    } else if cluster.first_version_expires().is_some_and(|at| expires_soon(at, now)) {
         Attention::Expiring
     } else {
         Attention::Settled

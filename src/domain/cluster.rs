@@ -234,6 +234,20 @@ pub struct NodePool {
     pub image: String,
     /// `status.expiration.nodepools[].osExpirationDate`.
     pub image_expires: Option<Timestamp>,
+    /// Its Kubernetes version, if reported: `status.expiration.nodepools[].kubernetesVersion`, otherwise
+    /// `kubernetes.version`, which overrides that of the cluster.
+    pub version: Option<KubernetesVersion>,
+    /// `status.expiration.nodepools[].kubernetesExpirationDate`.
+    pub version_expires: Option<Timestamp>,
+}
+
+/// A Kubernetes version in use.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct VersionInUse<'a> {
+    /// The node pool with this version; `None`: the cluster.
+    pub pool: Option<&'a str>,
+    pub version: &'a KubernetesVersion,
+    pub expires: Option<Timestamp>,
 }
 
 /// An error that SKE reports for the cluster: `status.errors[]`, and the older `status.error`.
@@ -345,6 +359,26 @@ pub fn is_same_creation(one: Option<Timestamp>, other: Option<Timestamp>) -> boo
 }
 
 impl Cluster {
+    /// The Kubernetes version of the cluster, then those of node pools that differ from it, or whose expiry only the pool
+    /// reports.
+    pub fn versions(&self) -> impl Iterator<Item = VersionInUse<'_>> {
+        let own =
+            VersionInUse { pool: None, version: &self.version, expires: self.version_expires };
+        let of_pools = self.pools.iter().filter_map(|pool| {
+            let version = pool.version.as_ref().unwrap_or(&self.version);
+            let expires = pool.version_expires;
+            let is_told =
+                *version != self.version || expires.is_some() && self.version_expires.is_none();
+            is_told.then_some(VersionInUse { pool: Some(&pool.name), version, expires })
+        });
+        std::iter::once(own).chain(of_pools)
+    }
+
+    /// When the first of its Kubernetes versions expires.
+    pub fn first_version_expires(&self) -> Option<Timestamp> {
+        self.versions().filter_map(|version| version.expires).min()
+    }
+
     /// Whether a reading is of this cluster rather than a later one with the same name.
     pub fn is_same_cluster(&self, read: &Self) -> bool {
         self.id == read.id && is_same_creation(self.created, read.created)

@@ -3,7 +3,7 @@
 use jiff::{SignedDuration, Timestamp};
 
 use crate::domain::attention::{expires_soon, is_overdue, stuck};
-use crate::domain::cluster::{Cluster, ClusterState};
+use crate::domain::cluster::{Cluster, ClusterState, VersionInUse};
 use crate::domain::credential::{CredentialKind, KnownCredential, KubeconfigLocation};
 use crate::domain::rotation::Phase;
 
@@ -25,8 +25,8 @@ pub enum Due {
     UnknownAge { completed: Option<Timestamp>, limit: SignedDuration },
     /// A kubeconfig has expired or will soon.
     Kubeconfig { location: KubeconfigLocation, kind: CredentialKind, expires: Timestamp },
-    /// The Kubernetes version has expired or will soon.
-    KubernetesVersion { version: String, expires: Timestamp },
+    /// The Kubernetes version of the cluster, or of a node pool, has expired or will soon.
+    KubernetesVersion { pool: Option<String>, version: String, expires: Timestamp },
     /// The operating system image of a node pool has expired or will soon.
     Image { pool: String, image: String, expires: Timestamp },
 }
@@ -111,9 +111,11 @@ pub fn due(
         let is_due = expires.duration_since(now) < limits.kubeconfig || expires <= now;
         is_due.then_some(Due::Kubeconfig { location, kind, expires })
     }));
-    if let Some(expires) = cluster.version_expires.filter(|at| expires_soon(*at, now)) {
-        due.push(Due::KubernetesVersion { version: cluster.version.as_str().to_owned(), expires });
-    }
+    due.extend(cluster.versions().filter_map(|VersionInUse { pool, version, expires }| {
+        let expires = expires.filter(|at| expires_soon(*at, now))?;
+        let (pool, version) = (pool.map(str::to_owned), version.as_str().to_owned());
+        Some(Due::KubernetesVersion { pool, version, expires })
+    }));
     due.extend(cluster.pools.iter().filter_map(|pool| {
         let expires = pool.image_expires.filter(|at| expires_soon(*at, now))?;
         Some(Due::Image { pool: pool.name.clone(), image: pool.image.clone(), expires })
@@ -125,7 +127,8 @@ pub fn due(
 mod tests {
     use jiff::SignedDuration;
 
-    use crate::domain::cluster::{Cluster, ClusterState};
+    use crate::domain::attention::{Attention, attention};
+    use crate::domain::cluster::{Cluster, ClusterState, KubernetesVersion, NodePool};
     use crate::domain::credential::{CredentialKind, KnownCredential, KubeconfigLocation, Verdict};
     use crate::domain::due::{Due, DueLimits, due};
     use crate::domain::fixtures::{cluster, now};
@@ -233,6 +236,28 @@ mod tests {
                 if is_due { &["kubernetes_version_expires", "os_image_expires"] } else { &[] };
             assert_eq!(words(&subject), expected, "{in_days}");
         }
+        let mut subject = cluster("a", Phase::Completed);
+        subject.pools[0].version_expires = Some(now() - days(1));
+        assert!(
+            words(&subject).is_empty(),
+            "the version of the cluster, which reports another end"
+        );
+        subject.pools[0].version = Some(KubernetesVersion::new("1.31.9"));
+        assert_eq!(words(&subject), ["kubernetes_version_expires"]);
+        assert_eq!(attention(&subject, now(), days(180)), Attention::Expiring);
+        subject.pools[0].version_expires = None;
+        assert!(words(&subject).is_empty(), "unknown when");
+        subject.pools[0] = NodePool {
+            version: None,
+            version_expires: Some(now() - days(1)),
+            ..subject.pools[0].clone()
+        };
+        subject.version_expires = None;
+        let found = due(&subject, &[], limits(), now());
+        let [Due::KubernetesVersion { pool: Some(pool), version, .. }] = &found[..] else {
+            panic!("{found:?}")
+        };
+        assert_eq!((&**pool, &**version), ("web", "1.33.4"), "only the pool reports it");
         let subject = cluster("a", Phase::Completed);
         for (in_days, within, is_due) in
             [(8, 7, false), (6, 7, true), (-1, 7, true), (0, 0, true), (1, 0, false)]

@@ -45,6 +45,8 @@ pub fn cluster(name: &str, phase: Phase) -> Cluster {
             machine_type: "c1.4".into(),
             image: "flatcar 4230.2.1".into(),
             image_expires: None,
+            version: None,
+            version_expires: None,
         }],
         problems: Vec::new(),
         schedules: Vec::new(),
@@ -162,6 +164,7 @@ pub fn access(subject: &Cluster, after_start: bool, path: &str) -> Access {
             whole: false,
         },
         issuance: Some(issuance),
+        forgotten: false,
     }
 }
 

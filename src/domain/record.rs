@@ -23,7 +23,7 @@ pub struct Record {
     #[serde(flatten)]
     pub cluster: Option<ClusterId>,
     /// The action ("start", "complete", "kubeconfig", "save", "copy", "wake up", "reconcile", "phase", "roll",
-    /// "credentials", "checklist").
+    /// "credentials", "forget", "checklist").
     #[serde(rename = "step")]
     pub action: String,
     /// Request id, the same on all its lines. In lines of older versions it is unique only within one run.

@@ -38,6 +38,24 @@ pub enum TableFormat {
     Markdown,
 }
 
+/// What is exported.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Exported {
+    Table(Table),
+    /// A text that is already in the format of the export.
+    Document(String),
+}
+
+impl Exported {
+    /// The content of the export.
+    pub fn text(&self, format: TableFormat) -> String {
+        match self {
+            Self::Table(table) => table.text(format),
+            Self::Document(text) => text.clone(),
+        }
+    }
+}
+
 impl TableFormat {
     /// Name of the format, and its file extension.
     pub fn names(self) -> (&'static str, &'static str) {

@@ -37,7 +37,7 @@ use crate::domain::record::Record;
 use crate::domain::rotation::Step;
 use crate::domain::secret::Secret;
 use crate::domain::snapshot::{ObserverEvent, Unavailable};
-use crate::domain::table::{Table, TableFormat};
+use crate::domain::table::{Exported, TableFormat};
 use crate::domain::text::clean;
 use crate::runtime::blocking::{
     FILE_LIMIT, catch_panic, retry, retry_while_locked, run_blocking, run_to_its_end,
@@ -466,7 +466,7 @@ impl Performer {
 
     async fn save_table(
         &self,
-        table: Box<Table>,
+        table: Box<Exported>,
         format: TableFormat,
         name: String,
     ) -> Result<String, Failure> {

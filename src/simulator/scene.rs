@@ -114,6 +114,10 @@ pub struct ScenePool {
     pub machine: String,
     /// When the image expires, RFC 3339.
     pub image_expires: Option<String>,
+    /// Kubernetes version, if it differs from the cluster.
+    pub kubernetes: Option<String>,
+    /// When that version expires, RFC 3339.
+    pub kubernetes_expires: Option<String>,
     /// `maximum`; by default twice the nodes.
     pub maximum: Option<u32>,
     /// Whether the autoscaler adds and removes nodes.

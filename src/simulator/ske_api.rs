@@ -283,6 +283,10 @@ pub fn describe(cluster: &SimulatedCluster, now: Timestamp) -> wire::Cluster {
         availability_zones: (1..=pool.zones)
             .map(|zone| format!("{}-{zone}", cluster.id.region()))
             .collect(),
+        kubernetes: pool
+            .kubernetes
+            .as_ref()
+            .map(|version| wire::Kubernetes { version: version.clone() }),
         machine: Some(wire::Machine {
             image: Some(wire::Image { name: "flatcar".to_owned(), version: IMAGE.to_owned() }),
             kind: pool.machine.clone(),
@@ -333,8 +337,10 @@ pub fn describe(cluster: &SimulatedCluster, now: Timestamp) -> wire::Cluster {
                 nodepools: scene
                     .pools
                     .iter()
-                    .filter(|pool| pool.image_expires.is_some())
+                    .filter(|pool| pool.image_expires.is_some() || pool.kubernetes.is_some())
                     .map(|pool| wire::NodepoolExpiration {
+                        kubernetes_expiration_date: pool.kubernetes_expires.clone(),
+                        kubernetes_version: pool.kubernetes.clone(),
                         name: pool.name.clone(),
                         os_expiration_date: pool.image_expires.clone(),
                     })

@@ -831,7 +831,28 @@ fn access(name: &str, hours: i64) -> Access {
             whole: false,
         },
         issuance: None,
+        forgotten: false,
     }
+}
+
+#[test]
+fn what_was_forgotten_stays_so_when_another_instance_saves() {
+    let home = tempfile::tempdir().unwrap();
+    let copied = Access { location: KubeconfigLocation::Clipboard, ..access("web", 9) };
+    let kept = |forgotten| {
+        let accesses = vec![Access { forgotten, ..copied.clone() }];
+        let credentials = Credentials { accesses, ..Credentials::default() };
+        PersistedState { credentials, ..PersistedState::default() }
+    };
+    let save = |forgotten| {
+        let saved = state_file::save(home.path(), &kept(forgotten), now()).unwrap();
+        let (credentials, _) = saved.into_result().unwrap();
+        assert_eq!(credentials, state_file::load(home.path()).0.credentials);
+        credentials.accesses.iter().map(|access| access.forgotten).collect::<Vec<_>>()
+    };
+    assert_eq!(save(false), [false]);
+    assert_eq!(save(true), [true]);
+    assert_eq!(save(false), [true], "it had been read before");
 }
 
 #[test]

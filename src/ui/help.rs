@@ -6,7 +6,7 @@ use ratatui::text::{Line, Span};
 
 use crate::app::cell::{Cell, Tone};
 use crate::app::cluster::tabs::TABS;
-use crate::app::fleet::columns::phase_glyph;
+use crate::app::fleet::columns::{ERROR_GLYPH, phase_glyph};
 use crate::app::help::Help;
 use crate::app::keymap::{BINDINGS, Binding, Command, HelpSection, KeyContext};
 use crate::app::rotation;
@@ -47,7 +47,7 @@ struct Section {
 /// Draws the overlay.
 pub fn draw(canvas: &mut Canvas<'_, '_>, area: Rect, Help { context, scroll }: Help) {
     let (state, theme) = (canvas.state, canvas.theme);
-    let inner = overlay(canvas, area, " help ");
+    let inner = overlay(canvas, area, text::HELP_TITLE);
     let room = usize::from(inner.width.saturating_sub(2));
     let count = ((room + GAP) / (COLUMN + GAP)).max(1);
     let columns = (room + GAP) / count - GAP;
@@ -191,7 +191,9 @@ fn signs() -> Section {
     .map(|(phase, text)| Item::of(phase_glyph(&phase), text));
     let others = [
         ("✗", Tone::Bad, text::SIGN_STUCK),
-        ("○", Tone::Dim, "hibernated"),
+        (ERROR_GLYPH, Tone::Warn, text::SIGN_ERROR),
+        ("!", Tone::Warn, text::SIGN_DUE),
+        ("○", Tone::Dim, text::SIGN_HIBERNATED),
         ("~", Tone::Dim, text::SIGN_STALE),
         ("?", Tone::Warn, text::SIGN_UNKNOWN),
     ]

@@ -33,6 +33,7 @@ use ratatui::text::Line;
 use crate::app::cell::Tone;
 use crate::app::screen::{Metrics, Screen};
 use crate::app::state::State;
+use crate::app::text as texts;
 use crate::ui::canvas::Canvas;
 use crate::ui::theme::{Role, Theme};
 use crate::ui::widgets::footer::{self, BottomLine};
@@ -132,8 +133,7 @@ fn too_small(canvas: &mut Canvas<'_, '_>, area: Rect) {
     if let Some(worst) = fleet::screen::worst(cx.state) {
         spans.push(cx.span(worst.text, worst.tone));
     }
-    let wish =
-        format!("{LEAST_COLUMNS}x{LEAST_ROWS} at least; this is {}x{}", area.width, area.height);
+    let wish = texts::too_small(LEAST_COLUMNS, LEAST_ROWS, area.width, area.height);
     let lines = vec![
         Line::from(text::cut_spans(spans, cx.columns)),
         Line::from(text::cut_spans(vec![cx.span(wish, Tone::Dim)], cx.columns)),

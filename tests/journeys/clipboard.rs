@@ -39,6 +39,25 @@ async fn cred_03_a_kubeconfig_that_was_copied_is_no_access_to_count_on() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_copied_kubeconfig_that_is_forgotten_is_no_finding_any_more() {
+    let mut journey = Journey::with(Setting { size: (150, 40), ..Setting::default() }).await;
+    journey.press("/alpha<enter>K").await;
+    journey.press(TO_CLIPBOARD).await;
+    journey.press("<enter>4f").await;
+    journey.shows("━ Forget this kubeconfig? ━");
+    journey.says("it is no longer listed, but not revoked: it works until it expires, ");
+    journey.press("<down><enter>").await;
+    journey.says("Forgotten: clipboard. It was not revoked.");
+    journey.says("none found for this cluster");
+    assert!(journey.read("state/state.json").contains("\"forgotten\": true"));
+    journey.press("R").await;
+    journey.shows("━ Start credentials rotation ━");
+    journey.hides("you were given a kubeconfig");
+    journey.press("<esc>A").await;
+    journey.says("client certificate, clipboard: no longer listed");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn clip_01_a_failing_route_falls_back_to_the_next() {
     // There is no tmux server in a test; whatever the reason, the terminal is next.
     let setting = Setting {

@@ -101,8 +101,14 @@ async fn credentials_and_the_checklist_are_exported_with_what_becomes_of_them() 
     journey.press("<enter>4<ctrl-s><down><down><enter>").await;
     journey.says("Exported 1 credential to ");
     let table = journey.read(&exported(&journey)[0]);
-    assert!(table.starts_with("| credential | file and context | ends | status |"), "{table}");
+    assert!(
+        table.starts_with("## alpha (") && table.contains("): phase COMPLETED, started "),
+        "{table}"
+    );
+    assert!(table.contains("\n| credential | file and context | ends | status |"), "{table}");
     assert!(table.contains("works until the next rotation is completed"), "{table}");
+    // The cluster itself is not observed.
+    assert!(table.contains("- the cluster itself was not checked: "), "{table}");
     journey.press("<tab>").await;
     journey.shows("No clients listed.");
     journey.press("<ctrl-s>").await;
@@ -116,6 +122,29 @@ async fn credentials_and_the_checklist_are_exported_with_what_becomes_of_them() 
         journey.read(&name),
         "| client | owner | new credentials | note |\n| --- | --- | --- | --- |\n| ci | Kim | open |  |\n"
     );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn tokens_in_the_cluster_are_exported_although_no_kubeconfig_is_on_this_machine() {
+    let cluster = "[[projects.clusters]]\nname = \"farm\"\nphase = \"PREPARED\"\ninitiated_ago = \"5h\"\n\
+         completed_ago = \"120d\"\npools = [{ name = \"web\", nodes = 3 }]\n\
+         service_accounts = [{ namespace = \"ci\", name = \"robot\", token = \"manual\" }]\n";
+    let mut journey = Journey::with(observing(ObservationScope::Open, cluster)).await;
+    journey.press("<enter>4").await;
+    journey.until("service-account token ci/robot", 60).await;
+    journey.says("none found for this cluster");
+    journey.press("<ctrl-s><down><enter>").await;
+    journey.says("Exported 3 credentials to ");
+    let report: Value = serde_json::from_str(&journey.read(&exported(&journey)[0])).unwrap();
+    let tokens = report["in_cluster"]["tokens"].as_array().unwrap();
+    let token = tokens.iter().find(|token| token["account"] == "robot").unwrap();
+    assert_eq!((&token["breaks_on_complete"], &report["breaks"]), (&true.into(), &true.into()));
+    assert_eq!(report["cluster"]["name"], "farm");
+    journey.press("<ctrl-s><enter>").await;
+    let csv = exported(&journey).into_iter().find(|name| name.contains("Z.csv")).unwrap();
+    let csv = journey.read(&csv);
+    assert!(csv.contains("service-account token,ci/robot"), "{csv}");
+    assert!(csv.contains(",breaks_on_complete,"), "{csv}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -616,6 +616,7 @@ async fn file_16_two_instances_know_of_each_others_kubeconfigs() {
         expires: Some(now + jiff::SignedDuration::from_hours(8)),
         location: KubeconfigLocation::Other("/elsewhere.yaml".into()),
         issuance: None,
+        forgotten: false,
     };
     let credentials = Credentials { accesses: vec![of_the_other], ..Credentials::default() };
     let kept = PersistedState { credentials, ..PersistedState::default() };

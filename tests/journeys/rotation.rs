@@ -375,7 +375,9 @@ async fn host_05_complete_needs_the_exact_name() {
     ] {
         journey.press("/<ctrl-u>bravo<enter>R").await;
         journey.press(&typed.replace(' ', "<space>")).await;
-        journey.press(if typed.is_empty() { "<tab><enter>" } else { "<tab><tab><tab><enter>" }).await;
+        journey
+            .press(if typed.is_empty() { "<tab><enter>" } else { "<tab><tab><tab><enter>" })
+            .await;
         journey.shows(said);
         journey.press("<esc>").await;
     }

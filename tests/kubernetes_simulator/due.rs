@@ -17,7 +17,10 @@ const CLUSTERS: &str = r#"
 name = "alpha"
 initiated_ago = "40d"
 completed_ago = "39d"
-pools = [{ name = "web", nodes = 3, image_expires = "2026-12-01T00:00:00Z" }]
+pools = [
+  { name = "web", nodes = 3, image_expires = "2026-12-01T00:00:00Z" },
+  { name = "gpu", nodes = 1, kubernetes = "1.31.9", kubernetes_expires = "2026-10-01T00:00:00Z" },
+]
 
 [[projects.clusters]]
 name = "bravo"
@@ -90,9 +93,12 @@ async fn what_is_due_is_listed_and_the_status_says_so() {
         ("bravo", "prepared"),
         ("old-prod", "overdue"),
         ("young", "kubeconfig_expires"),
+        ("alpha", "kubernetes_version_expires"),
         ("old-prod", "kubernetes_version_expires"),
         ("alpha", "os_image_expires"),
     ];
+    let of_pool = &report["due"].as_array().unwrap()[3];
+    assert_eq!(of_pool["subject"], "1.31.9 of pool gpu", "{report:#}");
     let expected: Vec<_> = expected.map(|(a, b)| (a.to_owned(), b.to_owned())).into();
     assert_eq!(reasons(&report), expected, "{report:#}");
     assert_eq!((status, err.as_str()), (3, ""));

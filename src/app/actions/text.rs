@@ -11,4 +11,5 @@ texts! {
     RECONCILE =
         "SKE reconciles the cluster with its configuration.";
     closed(action) = "{action}: closed because this machine was suspended. Check the cluster, then try again.";
+    CANCEL = "Cancel";
 }

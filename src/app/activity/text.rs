@@ -19,4 +19,17 @@ texts! {
     COLUMN_TRACE = "TRACE ID";
     observed_as(who) = "observed by skeys, signed in as {who}";
     cluster(name, region, project) = "{name}, region {region}, project {project}";
+    PATH = "ACTIVITY";
+    LABEL_WHEN = "when";
+    LABEL_WHO = "who";
+    LABEL_CLUSTER = "cluster";
+    LABEL_ACTION = "action";
+    LABEL_REQUEST = "request";
+    LABEL_TRACE = "trace id";
+    action(action, outcome) = "{action}: {outcome}";
+    trace(id) = "trace {id} ";
+    IN_UTC = " UTC ";
+    IN_LOCAL_TIME = " local time ";
+    TITLE_EMPTY = " activity ";
+    TITLE_ENTRY = " entry ";
 }

@@ -2,6 +2,7 @@
 
 use crate::app::texts::texts;
 use crate::domain::checklist::ChecklistClient;
+use crate::domain::known_checklist::ChecklistSource;
 
 texts! {
     COLUMN_CLIENT = "CLIENT";
@@ -73,5 +74,33 @@ pub fn open_client(client: &ChecklistClient) -> String {
     match client.owner.as_str() {
         "" => open(&client.name),
         owner => open_of_owner(&client.name, owner),
+    }
+}
+
+/// Why there is no list, if so.
+pub fn unreadable_source(source: &ChecklistSource) -> Option<String> {
+    match source {
+        ChecklistSource::Reading => Some(READING.to_owned()),
+        ChecklistSource::Unreadable(why) => Some(unreadable(why)),
+        ChecklistSource::Failed(failure) => Some(failed(failure)),
+        ChecklistSource::Local
+        | ChecklistSource::LocalUnseen
+        | ChecklistSource::Shared { .. }
+        | ChecklistSource::Copy
+        | ChecklistSource::CopyOfRemoved => None,
+    }
+}
+
+/// Why a list that is not current may be outdated; `why` the shared one is not read.
+pub fn outdated(source: &ChecklistSource, why: &str) -> String {
+    match source {
+        ChecklistSource::Shared { .. } => shared_outdated(why),
+        ChecklistSource::Copy => copy(why),
+        ChecklistSource::CopyOfRemoved => COPY_OF_REMOVED.to_owned(),
+        ChecklistSource::Local
+        | ChecklistSource::LocalUnseen
+        | ChecklistSource::Reading
+        | ChecklistSource::Unreadable(_)
+        | ChecklistSource::Failed(_) => local_unseen(why),
     }
 }

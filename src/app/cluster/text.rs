@@ -23,4 +23,28 @@ texts! {
     ADVICE_COMPLETING =
         "SKE removes the old certificate authority and signing key; clients that were not updated are rejected.";
     ADVICE_UNKNOWN = "skeys offers neither start nor complete in an unknown phase.";
+    LABEL_PHASE = "phase";
+    LABEL_STATE = "state";
+    LABEL_KUBERNETES = "Kubernetes";
+    LABEL_CREATED = "created";
+    LABEL_CREDENTIALS = "credentials";
+    LABEL_READ = "read";
+    LABEL_PROJECT = "project";
+    LABEL_PROJECT_ID = "project ID";
+    LABEL_MAINTENANCE = "maintenance";
+    LABEL_HIBERNATION = "hibernation";
+    LABEL_IDP = "IDP access";
+    LABEL_ERRORS = "SKE reports";
+    UTC = "UTC";
+    ago(duration) = "{duration} ago";
+    window(begin, end) = "{begin}–{end} UTC";
+    COLUMN_POOL = "POOL";
+    COLUMN_NODES = "NODES";
+    COLUMN_NOW = "NOW";
+    COLUMN_SURGE = "SURGE";
+    COLUMN_UNAVAILABLE = "UNAV";
+    COLUMN_ZONES = "ZONES";
+    COLUMN_MACHINE = "MACHINE";
+    COLUMN_IMAGE = "IMAGE";
+    PROTECTED = "  PROTECTED";
 }

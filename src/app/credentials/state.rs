@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use crate::app::requests::RequestId;
 use crate::domain::cluster::ClusterId;
 use crate::domain::credential::{
-    FoundContext, FoundFile, KubeconfigLocation, SignIn, Trial, Verdict,
+    FoundContext, FoundFile, KnownCredential, KubeconfigLocation, SignIn, Trial, Verdict,
 };
 
 /// The contents of this machine's kubeconfig files, with predictions and view state.
@@ -54,6 +54,16 @@ pub fn content_at(files: &[FoundFile], location: &KubeconfigLocation) -> Option<
     let KubeconfigLocation::File { path, context, .. } = location else { return None };
     let file = files.iter().find(|file| file.is_at(path))?;
     file.contexts.iter().flatten().find(|found| found.context == *context).cloned()
+}
+
+/// A question whether to forget a credential: pinned to one, whatever happens to the list.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ForgetQuestion {
+    pub cluster: ClusterId,
+    pub created: Option<Timestamp>,
+    pub known: KnownCredential,
+    /// What happens then, in a sentence without a full stop.
+    pub effect: String,
 }
 
 impl InventoryState {

@@ -1,5 +1,7 @@
 //! A cluster's credentials as a table for export.
 
+use jiff::Timestamp;
+
 use crate::app::credentials::text;
 use crate::domain::credential::{KnownCredential, Trial, Verdict};
 use crate::domain::rotation::Phase;
@@ -37,6 +39,32 @@ pub fn table<'a>(
             }),
         ],
     )
+}
+
+/// A row for something that is in no kubeconfig: kind and place, expiry, verdict, reason.
+pub fn finding(
+    (kind, place): (&str, String),
+    expires: Option<Timestamp>,
+    verdict: Verdict,
+    why: String,
+) -> Vec<TableValue> {
+    let none = TableValue::none;
+    let status = TableValue::from(word(verdict)).shown_as(text::verdict(verdict).0);
+    let expires = TableValue::moment(expires);
+    // In the order of the columns above.
+    vec![
+        kind.into(),
+        place.into(),
+        none(),
+        none(),
+        expires,
+        status,
+        none(),
+        none(),
+        none(),
+        why.into(),
+        none(),
+    ]
 }
 
 /// A stable word for programs.

@@ -5,8 +5,8 @@ use jiff::Timestamp;
 use crate::app::texts::texts;
 use crate::domain::cluster::Cluster;
 use crate::domain::credential::{
-    Bundle, Generation, SignIn, StaleCertificate, StaleToken, Trial, TrialSummary, Verdict,
-    VerdictReason,
+    Bundle, Generation, KnownCredential, SignIn, StaleCertificate, StaleToken, Trial, TrialSummary,
+    Verdict, VerdictReason,
 };
 use crate::domain::rotation::{Phase, Rotation};
 
@@ -46,6 +46,21 @@ texts! {
     NO_POD_WITH_OLD_AUTHORITY = "no pod that trusts only the old CA";
     NO_ROTATION = "nothing stops working until a rotation starts";
     not_seen(why) = "not checked: {why}";
+    NOT_CHECKED = "not checked";
+    POD = "pod";
+    CLIENT = "client of the checklist";
+    PLACE_LOGIN_CACHE = "login cache of the stackit CLI";
+    PLACE_ROTATION = "rotation";
+    PLACE_FILES = "kubeconfig files";
+    PLACE_RECORDS = "records of skeys";
+    PLACE_CHECKLIST = "checklist";
+    PLACE_CLUSTER = "in the cluster";
+    PLACE_REQUESTS = "CertificateSigningRequests";
+    PLACE_PODS = "pods";
+    UNSTATED = "UNSTATED";
+    report_title(cluster, phase, start) = "{cluster}: phase {phase}{start}";
+    report_start(time) = ", started {time}";
+    no_file_read(why) = "the kubeconfig files were not read: {why}";
     cluster_not_seen(why) = "the cluster itself was not checked: {why}";
     kind_not_seen(kind, why) = "{kind} not checked: {why}";
 
@@ -119,6 +134,28 @@ texts! {
     REQUESTS_NOT_SEEN = "CertificateSigningRequests are not read";
     old_authority(pods) = "{pods}: started before the namespace got the new certificate authority; restart before complete";
 
+    FORGET = "Forget";
+    FORGET_ELSEWHERE = "Forget: open the credentials tab";
+    FORGET_NOTHING = "Forget: no kubeconfig is listed";
+    forget_in_file(context, path) = "Forget: context {context} is in {path}; remove it there";
+    FORGET_TITLE = "Forget this kubeconfig?";
+    forget_subject(cluster, location) = "{cluster}: {location}";
+    KEEP_LABEL = "keep";
+    FORGET_LABEL = "forget";
+    KEEP_EFFECT = "it stays listed, and is checked before start and complete";
+    FORGET_EXPIRED = "it is no longer listed; it has expired";
+    FORGET_DEAD = "it is no longer listed; it does not work any more";
+    FORGET_LOGIN =
+        "it is no longer listed, but not revoked: whoever may sign in to the cluster can still use it";
+    forget_before_complete(time) =
+        "it is no longer listed, but not revoked: it works until this rotation is completed or it expires, {time}";
+    forget_until(time) =
+        "it is no longer listed, but not revoked: it works until it expires, {time}, or a later rotation is completed";
+    forget_unclear(time) =
+        "it is no longer listed, but not revoked: it may work until it expires, {time}";
+    forgotten(location) = "Forgotten: {location}. It was not revoked.";
+    log_forgotten(kind, location) = "{kind}, {location}: no longer listed, not revoked";
+
     predicted_to_survive(all, count) = "{all} predicted to keep working: {count} accepted";
     predicted_to_break(all, count) = "{all} predicted to break: {count} refused";
     predicted_open(count) = "{count} inconclusive";
@@ -161,6 +198,9 @@ texts! {
     COMPLETE_AUTHORITIES = "the old ones are removed (cluster and client)";
     COMPLETE_SIGNING = "the old one and its tokens stop working";
     COMPLETE_ENCRYPTION = "the old one is removed";
+    ENDS_NEVER = "—";
+    ended(duration) = "{duration} ago";
+    ends_in(duration) = "in {duration}";
 }
 
 /// A verdict as a clause, and its short form.
@@ -204,6 +244,18 @@ pub fn reasons_and_trial(all: &[VerdictReason], trial: Option<&Trial>) -> String
         Some(Trial::Refused(reason)) => tried_refused(why, reason),
         Some(Trial::NoAnswer(reason)) => tried_no_answer(why, reason),
         Some(Trial::NotTried(reason)) => not_tried(why, reason),
+    }
+}
+
+/// What forgetting a credential means; `time` formats a timestamp.
+pub fn forget_effect(known: &KnownCredential, time: impl Fn(Timestamp) -> String) -> String {
+    match (known.verdict, known.expires.map(time)) {
+        (Verdict::Expired, _) => FORGET_EXPIRED.to_owned(),
+        (Verdict::Dead, _) => FORGET_DEAD.to_owned(),
+        (_, None) => FORGET_LOGIN.to_owned(),
+        (Verdict::BreaksOnComplete, Some(time)) => forget_before_complete(time),
+        (Verdict::SurvivesComplete | Verdict::Works, Some(time)) => forget_until(time),
+        (Verdict::BreaksOnStart | Verdict::CannotTell, Some(time)) => forget_unclear(time),
     }
 }
 

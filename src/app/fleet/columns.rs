@@ -9,7 +9,7 @@ use crate::app::nodes::text;
 use crate::app::rotation::step_text;
 use crate::domain::age::{narrow, since};
 use crate::domain::attention::{Attention, is_of_unknown_age, is_overdue};
-use crate::domain::cluster::{ClusterState, KubernetesVersion};
+use crate::domain::cluster::{ClusterState, KubernetesVersion, VersionInUse};
 use crate::domain::credential::{HeldAccess, Verdict};
 use crate::domain::due::due;
 use crate::domain::roll::progress::RollProgress;
@@ -230,6 +230,11 @@ pub static COLUMNS: [Column; 12] = [
         exports: &[
             ("kubernetes", "KUBERNETES", |row| row.cluster().version.as_str().into()),
             ("kubernetes_expires", "", |row| TableValue::moment(row.cluster().version_expires)),
+            ("node_pool_kubernetes", "", |row| TableValue::text(pool_versions(row))),
+            ("node_pool_kubernetes_expires", "", |row| {
+                let of_pools = row.cluster().versions().skip(1);
+                TableValue::moment(of_pools.filter_map(|version| version.expires).min())
+            }),
         ],
     },
     Column {
@@ -277,6 +282,14 @@ fn attention_word(attention: Attention) -> &'static str {
     }
 }
 
+/// Node pools with a Kubernetes version of their own ("gpu 1.31.9, web 1.32.1").
+fn pool_versions(row: &Row<'_>) -> Option<String> {
+    let of_pools = row.cluster().versions();
+    let one = |one: VersionInUse<'_>| Some(format!("{} {}", one.pool?, one.version.as_str()));
+    let all: Vec<String> = of_pools.filter_map(one).collect();
+    (!all.is_empty()).then(|| all.join(", "))
+}
+
 /// A figure of the roll, if observed.
 fn progress(row: &Row<'_>, figure: fn(RollProgress) -> usize) -> TableValue {
     let seen = row.observed().and_then(ObservedCluster::progress);
@@ -298,7 +311,7 @@ fn urgency(row: &Row<'_>) -> SortValue<'static> {
     let at = match group {
         Attention::Prepared | Attention::Running | Attention::Stuck => cluster.rotation.since(),
         Attention::Overdue => cluster.credentials_born(),
-        Attention::Expiring => cluster.version_expires,
+        Attention::Expiring => cluster.first_version_expires(),
         Attention::ReportedError | Attention::Settled => None,
     };
     SortValue::Ranked(group, at.unwrap_or(Timestamp::MAX))
@@ -316,6 +329,9 @@ fn nodes_left(row: &Row<'_>) -> SortValue<'static> {
         Phase::Never | Phase::Completing | Phase::Completed | Phase::Unknown(_) => 2,
     })
 }
+
+/// Glyph of a cluster for which SKE reports an error; `!` is the count of what is due.
+pub const ERROR_GLYPH: &str = "▲";
 
 /// Glyph of a cluster: its phase, unless something else is more important.
 pub fn glyph(row: &Row<'_>) -> Cell {
@@ -336,7 +352,7 @@ pub fn glyph(row: &Row<'_>) -> Cell {
     let rests = matches!(cluster.rotation.phase, Phase::Never | Phase::Completed);
     if rests && row.attention() == Attention::ReportedError {
         let unhealthy = cluster.state == ClusterState::Unhealthy;
-        return Cell::new("!", if unhealthy { Tone::Bad } else { Tone::Warn });
+        return Cell::new(ERROR_GLYPH, if unhealthy { Tone::Bad } else { Tone::Warn });
     }
     phase_glyph(&cluster.rotation.phase)
 }

@@ -87,6 +87,8 @@ pub const BINDINGS: &[Binding] = bindings! {
         "mark or unmark the cluster, to copy names or to filter by marked";
     "mark-row", Command::Mark, Find, &[Cluster], ["space"], "mark", Some(11),
         "credentials: mark the entry, K renews all marked ones; checklist: mark the client as done or open";
+    "forget", Command::Forget, Act, &[Cluster], ["f"], "forget", Some(16),
+        "credentials: forget a kubeconfig that was copied or printed and thrown away; it is not revoked";
     "add-client", Command::Add, Act, &[Cluster], ["a"], "add", Some(12), "checklist: add a client";
     "remove-client", Command::Remove, Act, &[Cluster], ["x", "delete"], "remove", Some(14),
         "checklist: remove the client";

@@ -59,6 +59,8 @@ pub enum Command {
     /// Add a client to the checklist.
     Add,
     Remove,
+    /// Forget a kubeconfig that is in no file.
+    Forget,
     /// Share the checklist through the cluster, or stop sharing it.
     Share,
     Next,

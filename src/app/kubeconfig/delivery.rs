@@ -223,6 +223,7 @@ pub fn delivered(
         expires,
         location,
         issuance: held.issued.issuance.clone(),
+        forgotten: false,
     })));
 }
 

@@ -105,4 +105,18 @@ texts! {
     SAVE = "Save kubeconfig";
     COPY = "Copy kubeconfig";
     PRINT = "Print on exit";
+    LABEL_KIND = "kind";
+    LABEL_VALID_FOR = "valid for";
+    LABEL_VALID = "valid";
+    LABEL_SAVE_TO = "save to";
+    LABEL_CONTEXT = "context";
+    LABEL_RESULT = "result";
+    NAME_ADMIN = "admin";
+    NAME_LOGIN = "login";
+    NAME_IDP = "IDP";
+    in_utc(time, utc) = "{time} ({utc} UTC)";
+    REPLACED = "replaced";
+    ONE_OTHER_CONTEXT = "other context";
+    OTHER_CONTEXTS = "other contexts";
+    CANCEL = "Cancel";
 }

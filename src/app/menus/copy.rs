@@ -2,6 +2,7 @@
 
 use crate::app::checklist;
 use crate::app::checklist::table::table as checklist_table;
+use crate::app::cluster::tabs::Tab;
 use crate::app::credentials::text::for_the_team;
 use crate::app::menus::state::CopyItem;
 use crate::app::menus::text;
@@ -68,7 +69,9 @@ pub fn copy_items(state: &State) -> Vec<CopyItem> {
                 command(&blocker_text::object(blocker), inspect);
             }
         }
-        if let Some(node) = state.node_at_cursor() {
+        // Elsewhere nobody sees which node is selected.
+        let on_nodes = state.screen.tab() == Some(Tab::Nodes);
+        if let Some(node) = state.node_at_cursor().filter(|_| on_nodes) {
             if let Some(describe) = Kubectl::about(None, "describe node", &node.name, "") {
                 command(text::DESCRIBE_NODE, describe);
             }

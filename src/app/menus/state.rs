@@ -2,6 +2,7 @@
 
 use tui_input::Input;
 
+use crate::app::credentials::state::ForgetQuestion;
 use crate::app::fleet::columns::{COLUMNS, Column};
 use crate::app::fleet::state::Fleet;
 use crate::app::keymap::Command;
@@ -32,6 +33,15 @@ pub enum MenuItems {
     Commands(Vec<PaletteItem>),
     /// Profile, region and projects.
     Scope(Vec<ScopeItem>),
+    /// Whether to forget a credential: no, then yes.
+    Forget(Box<ForgetQuestion>),
+}
+
+impl MenuItems {
+    /// The question whether to forget a credential.
+    pub fn forget(question: ForgetQuestion) -> Self {
+        Self::Forget(Box::new(question))
+    }
 }
 
 /// An item that can be copied.
@@ -93,6 +103,7 @@ impl Menu {
             MenuItems::Export(_) => CHOICES.len(),
             MenuItems::Commands(items) => items.len(),
             MenuItems::Scope(items) => items.len(),
+            MenuItems::Forget(_) => 2,
         }
     }
 }

@@ -37,6 +37,9 @@ texts! {
     CLIENTS = "clients";
     ONE_CREDENTIAL = "credential";
     CREDENTIALS = "credentials";
+    ONE_POD = "pod";
+    PODS = "pods";
+    with_pods(credentials, pods) = "{credentials} and {pods}";
     exported_as(what, format) = "{what} as {format}";
     exported_to(what, path) = "Exported {what} to {path}";
     to_file(folder) = "new file in {folder}";
@@ -55,4 +58,10 @@ texts! {
     configured_projects(projects, origin) = "configured: {projects}, set by {origin}";
     others_unknown(projects, why) = "all: {projects}; others unknown: {why}";
     LAST_TRACE = "last trace ID";
+    TITLE_SORT = "Sort by";
+    TITLE_COLUMNS = "Columns";
+    TITLE_COPY = "Copy";
+    TITLE_EXPORT = "Export";
+    TITLE_COMMANDS = "Commands";
+    SHOWN = "shown";
 }

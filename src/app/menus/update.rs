@@ -116,6 +116,11 @@ fn choose(menu: &mut Option<Menu>, view: &mut FleetView, cx: &mut UpdateContext<
         MenuItems::Commands(items) => {
             cx.out.events.extend(items.get(open.cursor).cloned().map(Event::Chosen));
         }
+        MenuItems::Forget(question) => {
+            if open.cursor > 0 {
+                cx.raise(Event::CredentialForgotten(question.clone()));
+            }
+        }
         MenuItems::Scope(items) => {
             let chosen = items.get(open.cursor).cloned().map(PaletteItem::Scope);
             cx.out.events.extend(chosen.map(Event::Chosen));

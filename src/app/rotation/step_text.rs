@@ -22,6 +22,7 @@ texts! {
     OVERDUE_LATER = "overdue, not possible now";
     RENEW_KUBECONFIG = "renew kubeconfig";
     UPGRADE_KUBERNETES = "upgrade Kubernetes";
+    UPGRADE_POOL = "upgrade node pool";
     UPDATE_IMAGE = "update node image";
 
     gave_up(time) = "preparing for {time} and unhealthy; reconcile the cluster";
@@ -55,7 +56,8 @@ pub fn next_step(step: &NextStep) -> String {
 pub fn expiring(due: &Due) -> Option<&'static str> {
     match due {
         Due::Kubeconfig { .. } => Some(RENEW_KUBECONFIG),
-        Due::KubernetesVersion { .. } => Some(UPGRADE_KUBERNETES),
+        Due::KubernetesVersion { pool: None, .. } => Some(UPGRADE_KUBERNETES),
+        Due::KubernetesVersion { pool: Some(_), .. } => Some(UPGRADE_POOL),
         Due::Image { .. } => Some(UPDATE_IMAGE),
         Due::Stuck { .. }
         | Due::Prepared { .. }

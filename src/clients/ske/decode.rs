@@ -216,6 +216,12 @@ fn cluster(id: ClusterId, item: Item) -> Cluster {
 
 fn pool(pool: wire::Nodepool, expiration: Option<&wire::Expiration>) -> NodePool {
     let mut expirations = expiration.into_iter().flat_map(|expiration| &expiration.nodepools);
+    let expires = expirations.find(|expiration| expiration.name == pool.name);
+    let own = pool.kubernetes.map(|kubernetes| kubernetes.version);
+    let in_use = expires.and_then(|expires| expires.kubernetes_version.clone());
+    // The date belongs to the version beside it, which may not be the wanted one yet.
+    let version = [in_use, own].into_iter().flatten().map(|version| clean(&version));
+    let version = version.map(|version| version.trim().to_owned()).find(|text| !text.is_empty());
     let machine = pool.machine.unwrap_or_default();
     let image = machine.image.unwrap_or_default();
     NodePool {
@@ -227,9 +233,9 @@ fn pool(pool: wire::Nodepool, expiration: Option<&wire::Expiration>) -> NodePool
         zones: pool.availability_zones.iter().map(|zone| clean(zone)).collect(),
         machine_type: clean(&machine.kind),
         image: clean(format!("{} {}", image.name, image.version).trim()),
-        image_expires: expirations
-            .find(|expiration| expiration.name == pool.name)
-            .and_then(|expiration| moment(expiration.os_expiration_date.as_deref())),
+        image_expires: expires.and_then(|one| moment(one.os_expiration_date.as_deref())),
+        version: version.map(|version| KubernetesVersion::new(&version)),
+        version_expires: expires.and_then(|one| moment(one.kubernetes_expiration_date.as_deref())),
     }
 }
 
@@ -321,7 +327,7 @@ mod tests {
     use proptest::prelude::*;
 
     use crate::clients::ske::decode::{kubeconfig, list, one};
-    use crate::domain::cluster::{Cluster, ClusterId, ClusterState, Scope};
+    use crate::domain::cluster::{Cluster, ClusterId, ClusterState, KubernetesVersion, Scope};
     use crate::domain::rotation::Phase;
     use crate::domain::text::clean;
     use crate::fuzz::{changed, fuzz};
@@ -346,6 +352,49 @@ mod tests {
         assert_eq!(cluster.created, None);
         assert_eq!(cluster.problems.len(), 1);
         assert_eq!(cluster.maintenance, Some(("02:00".into(), "04:30".into())));
+    }
+
+    #[test]
+    fn api_07_a_pool_may_have_a_kubernetes_version_of_its_own() {
+        let body = r#"{"items":[{"name":"a","kubernetes":{"version":"1.33.4"},"nodepools":[
+              {"name":"gpu","minimum":2,"kubernetes":{"version":"1.31.9"}},
+              {"name":"next","kubernetes":{"version":"1.33.4"}},
+              {"name":"odd","minimum":3,"kubernetes":"1.31.9"},
+              {"name":"plain"}],
+            "status":{"expiration":{"kubernetes":{"expirationDate":"2027-03-01T00:00:00Z"},"nodepools":[
+              {"name":"gpu","kubernetesExpirationDate":"2026-10-01T00:00:00Z","osExpirationDate":"2027-01-01T00:00:00Z"},
+              {"name":"next","kubernetesVersion":"1.32.1\u001b","kubernetesExpirationDate":"2026-12-01T00:00:00Z"},
+              {"name":"odd","kubernetesVersion":7,"kubernetesExpirationDate":[]},
+              {"name":"plain","kubernetesVersion":" ","kubernetesExpirationDate":"soon"}]}}}]}"#;
+        let (clusters, _) = list(&scope(), body.as_bytes()).unwrap();
+        let cluster = &clusters[0];
+        let date = |text: &str| text.parse::<Timestamp>().ok();
+        let pools: Vec<_> = cluster
+            .pools
+            .iter()
+            .map(|pool| {
+                (
+                    &*pool.name,
+                    pool.minimum,
+                    pool.version.as_ref().map(KubernetesVersion::as_str),
+                    pool.version_expires,
+                )
+            })
+            .collect();
+        assert_eq!(
+            pools,
+            [
+                ("gpu", 2, Some("1.31.9"), date("2026-10-01T00:00:00Z")),
+                // As it is now, not as it is to be.
+                ("next", 0, Some("1.32.1␛"), date("2026-12-01T00:00:00Z")),
+                ("odd", 3, None, None),
+                ("plain", 0, None, None),
+            ]
+        );
+        assert_eq!(cluster.version_expires, date("2027-03-01T00:00:00Z"));
+        assert_eq!(cluster.first_version_expires(), date("2026-10-01T00:00:00Z"));
+        let told: Vec<_> = cluster.versions().map(|one| (one.pool, one.version.as_str())).collect();
+        assert_eq!(told, [(None, "1.33.4"), (Some("gpu"), "1.31.9"), (Some("next"), "1.32.1␛")]);
     }
 
     #[test]

@@ -7,6 +7,8 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use crate::domain::lenient::or_default;
+
 /// `ListClustersResponse`.
 #[derive(Serialize)]
 pub struct ClusterList {
@@ -105,6 +107,9 @@ pub struct Nodepool {
     pub max_surge: Option<u32>,
     pub max_unavailable: Option<u32>,
     pub availability_zones: Vec<String>,
+    /// `kubernetes`, only if it differs from the cluster. Malformed, it does not hide the pool.
+    #[serde(deserialize_with = "or_default", skip_serializing_if = "Option::is_none")]
+    pub kubernetes: Option<Kubernetes>,
     pub machine: Option<Machine>,
     pub volume: Option<Volume>,
 }
@@ -198,10 +203,15 @@ pub struct Expiration {
     pub nodepools: Vec<NodepoolExpiration>,
 }
 
-/// `ExpirationStatusNodepool`: only of its image.
+/// `ExpirationStatusNodepool`.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct NodepoolExpiration {
+    /// `kubernetesExpirationDate`, RFC 3339.
+    #[serde(deserialize_with = "or_default")]
+    pub kubernetes_expiration_date: Option<String>,
+    #[serde(deserialize_with = "or_default")]
+    pub kubernetes_version: Option<String>,
     pub name: String,
     /// `osExpirationDate`, RFC 3339.
     pub os_expiration_date: Option<String>,

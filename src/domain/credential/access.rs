@@ -28,6 +28,9 @@ pub struct Access {
     /// Facts from its certificates; `None` in records of earlier versions.
     #[serde(default, deserialize_with = "or_default", skip_serializing_if = "Option::is_none")]
     pub issuance: Option<Issuance>,
+    /// Whether the user threw it away: it is no longer listed, but still tells generations apart.
+    #[serde(default, deserialize_with = "or_default", skip_serializing_if = "std::ops::Not::not")]
+    pub forgotten: bool,
 }
 
 /// Where a kubeconfig was delivered to.

@@ -71,7 +71,8 @@ impl Credentials {
 
     /// The kubeconfigs delivered to the user for a cluster, each with its verdict, oldest first.
     pub fn verdicts(&self, cluster: &Cluster, now: Timestamp) -> Vec<(&Access, Verdict)> {
-        let mine: Vec<&Access> = self.accesses.iter().filter(|a| a.is_of(cluster)).collect();
+        let is_mine = |access: &&Access| access.is_of(cluster) && !access.forgotten;
+        let mine: Vec<&Access> = self.accesses.iter().filter(is_mine).collect();
         if mine.is_empty() {
             return Vec::new();
         }
@@ -134,6 +135,7 @@ impl Credentials {
             if let Some(known) = self.accesses.iter_mut().find(|known| is_known(known)) {
                 known.created = known.created.or(access.created);
                 known.issuance = known.issuance.take().or(access.issuance);
+                known.forgotten |= access.forgotten;
             } else {
                 self.accesses.push(access);
             }

@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 
 use jiff::{SignedDuration, Timestamp};
 
-use crate::domain::cluster::{Cluster, ClusterId};
+use crate::domain::cluster::{Cluster, ClusterId, is_same_creation};
 use crate::domain::credential::access::{Access, KubeconfigLocation};
 use crate::domain::credential::credentials::Credentials;
 use crate::domain::credential::found::{FoundContext, FoundFile, SignIn, Trust};
@@ -229,7 +229,8 @@ impl Credentials {
         let elsewhere = self
             .accesses
             .iter()
-            .filter(|access| access.ends().is_some_and(|at| at < moment) && !access.is_in_file());
+            .filter(|access| access.ends().is_some_and(|at| at < moment))
+            .filter(|access| !access.is_in_file() && !access.forgotten);
         let mut found: BTreeSet<ClusterId> =
             elsewhere.map(|access| access.cluster.clone()).collect();
         // Only these can match; a fleet has many others.
@@ -303,6 +304,29 @@ impl Credentials {
             }
         }));
         rows
+    }
+
+    /// Forgets the deliveries that a listed credential stands for, if they are in no file. What they tell about
+    /// generations is kept. Returns whether there was one.
+    pub fn forget(
+        &mut self,
+        cluster: &ClusterId,
+        created: Option<Timestamp>,
+        listed: &KnownCredential,
+    ) -> bool {
+        let mut is_any = false;
+        for access in &mut self.accesses {
+            let is_listed = access.cluster == *cluster
+                && is_same_creation(access.created, created)
+                && !access.is_in_file()
+                && !access.forgotten
+                && access.location == listed.location
+                && access.ends() == listed.expires
+                && CredentialKind::of_issued(access.kind) == listed.kind;
+            access.forgotten |= is_listed;
+            is_any |= is_listed;
+        }
+        is_any
     }
 
     /// Judges a credential that is in no file. `now`: by SKE's clock.

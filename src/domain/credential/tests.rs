@@ -152,7 +152,40 @@ fn access(subject: &Cluster, hours: i64, location: &str, issuance: Option<Issuan
             whole: false,
         },
         issuance,
+        forgotten: false,
     }
+}
+
+#[test]
+fn what_is_forgotten_is_not_listed_and_still_tells_generations_apart() {
+    let subject = cluster("web", Phase::Prepared);
+    let fresh = crate::domain::fixtures::access(&subject, true, "~/.kube/config");
+    let copied = Access { location: KubeconfigLocation::Clipboard, ..fresh };
+    let later = Access { expires: Some(now() + SignedDuration::from_hours(40)), ..copied.clone() };
+    let old = crate::domain::fixtures::access(&subject, false, "~/.kube/old");
+    let mut credentials = Credentials::default();
+    for access in [copied, later, old] {
+        credentials.put(access);
+    }
+    let verdicts = |credentials: &Credentials| {
+        let known = credentials.inventory(&subject, &[], None, now());
+        known.iter().map(|known| (known.location.describe(), known.verdict)).collect::<Vec<_>>()
+    };
+    let before = verdicts(&credentials);
+    let listed = credentials.inventory(&subject, &[], None, now());
+    let of_file = listed.iter().find(|known| known.location.entry().is_some()).unwrap();
+    let (id, created) = (&subject.id, subject.created);
+    assert!(!credentials.forget(id, created, of_file), "the file decides");
+    let earlier = created.map(|at| at - SignedDuration::from_hours(1));
+    assert!(!credentials.forget(id, earlier, &listed[0]), "another cluster of that name");
+    assert!(credentials.forget(id, created, &listed[0]));
+    assert!(!credentials.forget(id, created, &listed[0]), "once");
+    assert_eq!(verdicts(&credentials), before[1..], "by the same proof");
+    let soon = now() + SignedDuration::from_hours(20);
+    assert!(credentials.ending_before([&subject].into_iter(), &[], soon).is_empty());
+    assert_eq!(credentials.known_of(&subject).len(), 3);
+    credentials.prune(soon);
+    assert_eq!(credentials.references.len(), 2, "what expired is proof as before");
 }
 
 fn rotation(phase: Phase, initiated: i64, completed: Option<i64>) -> Rotation {

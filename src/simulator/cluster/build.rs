@@ -76,7 +76,9 @@ pub fn cluster_spec(
     };
     let pool = |pool: &ScenePool| {
         let maximum = pool.maximum.unwrap_or(pool.nodes.saturating_mul(2));
+        let version = pool.kubernetes.as_ref().unwrap_or(&scene.version);
         let spec = PoolSpec {
+            version: format!("v{version}").into(),
             machine_type: pool.machine.as_str().into(),
             maximum: per_zone(maximum, pool),
             minimum: per_zone(pool.nodes, pool),

@@ -59,6 +59,8 @@ pub struct ClusterSpec {
 /// The immutable properties of a pool.
 #[derive(Debug, Clone)]
 pub struct PoolSpec {
+    /// Version of the kubelets ("v1.33.4").
+    pub version: Arc<str>,
     pub machine_type: Arc<str>,
     /// Maximum and minimum number of machines in each zone.
     pub maximum: usize,

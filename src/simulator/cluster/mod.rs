@@ -353,6 +353,8 @@ fn cluster_error(code: &str, message: String) -> wire::ClusterError {
 fn default_pool() -> ScenePool {
     ScenePool {
         image_expires: None,
+        kubernetes: None,
+        kubernetes_expires: None,
         name: "all".to_owned(),
         nodes: 3,
         zones: 3,

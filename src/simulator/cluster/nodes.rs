@@ -80,6 +80,7 @@ impl DataPlane {
         let spec = self.spec.pools.get(pool);
         let machine_type =
             spec.map_or_else(|| "g1a.4d".into(), |pool| Arc::clone(&pool.machine_type));
+        let version = Arc::clone(spec.map_or(&self.spec.version, |pool| &pool.version));
         let cores = cores(&machine_type);
         self.last_number += 1;
         let number = self.last_number;
@@ -94,10 +95,7 @@ impl DataPlane {
             ("topology.kubernetes.io/zone", Arc::clone(zone)),
             ("worker.gardener.cloud/cri-name", "containerd".into()),
             (NODE_AGENT_SECRET_LABEL, self.node_agent_secret(pool, template).into()),
-            (
-                "worker.gardener.cloud/kubernetes-version",
-                self.spec.version.trim_start_matches('v').into(),
-            ),
+            ("worker.gardener.cloud/kubernetes-version", version.trim_start_matches('v').into()),
             (POOL_LABEL, Arc::clone(pool)),
         ];
         meta.labels.extend(labels.map(|(key, value)| (key.into(), value)));
@@ -120,7 +118,7 @@ impl DataPlane {
                 taint(NOT_READY_TAINT, Some(at)),
             ],
             machine_type,
-            version: Arc::clone(&self.spec.version),
+            version,
             number,
         };
         let mut object = StoredObject { meta, body: ObjectBody::Node(Box::new(node)) };

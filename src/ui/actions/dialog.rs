@@ -37,6 +37,6 @@ pub fn draw(canvas: &mut Canvas<'_, '_>, area: Rect, dialog: &ActionDialog) {
     }
     let verb = dialog.action.label();
     let confirms = dialog.confirmation.confirms;
-    let buttons = [Button::cancel("Cancel", !confirms), Button::confirm(verb, confirms, true)];
+    let buttons = [Button::cancel(text::CANCEL, !confirms), Button::confirm(verb, confirms, true)];
     show(canvas, area, MOST, (&format!("{verb} {}", id.name), ""), lines, &buttons);
 }

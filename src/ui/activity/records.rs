@@ -66,7 +66,7 @@ fn line(record: &Record, label: Option<String>, cx: LineContext<'_>) -> Line<'st
         && columns >= 100
     {
         let short = cut_middle(trace, 13);
-        right.push(theme.span(format!("trace {short} "), Tone::Dim));
+        right.push(theme.span(text::trace(short), Tone::Dim));
         if spans_width(&left) + spans_width(&right) + 1 > columns {
             right = vec![theme.span(format!("{} ", cut_middle(trace, 9)), Tone::Dim)];
         }
@@ -91,16 +91,19 @@ pub fn whole(record: &Record, cx: LineContext<'_>) -> Vec<Line<'static>> {
     let sentence = wrap(&record.sentence(&cx.state.zone()), cx.columns.saturating_sub(4));
     let mut lines = behind(mark, sentence);
     let mut facts = Facts::new(cx.narrower_by(4), 9);
-    facts.text("when", &cx.state.zone().exact(record.at), Tone::Plain);
+    facts.text(text::LABEL_WHEN, &cx.state.zone().exact(record.at), Tone::Plain);
     let observed = (record.outcome == Outcome::Observed).then(|| text::observed_as(&record.who));
-    facts.text("who", observed.as_ref().unwrap_or(&record.who), Tone::Plain);
+    facts.text(text::LABEL_WHO, observed.as_ref().unwrap_or(&record.who), Tone::Plain);
     if let Some(id) = &record.cluster {
         let project = cx.state.fleet.project_name(id.project());
         let text = text::cluster(&id.name, id.region(), project);
-        facts.text("cluster", &text, Tone::Plain);
+        facts.text(text::LABEL_CLUSTER, &text, Tone::Plain);
     }
-    facts.text("action", &format!("{}: {}", record.action, record.outcome.label()), Tone::Plain);
-    for (label, value) in [("request", &record.request), ("trace id", &record.trace)] {
+    let action = text::action(&record.action, record.outcome.label());
+    facts.text(text::LABEL_ACTION, &action, Tone::Plain);
+    for (label, value) in
+        [(text::LABEL_REQUEST, &record.request), (text::LABEL_TRACE, &record.trace)]
+    {
         if let Some(value) = value {
             facts.text(label, value, Tone::Plain);
         }

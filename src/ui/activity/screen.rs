@@ -8,6 +8,7 @@ use crate::app::cell::Tone;
 use crate::app::motion::keep_visible;
 use crate::app::screen::{Clickable, Screen};
 use crate::app::state::State;
+use crate::app::text as common;
 use crate::domain::record::Record;
 use crate::ui::activity::records;
 use crate::ui::canvas::Canvas;
@@ -29,7 +30,8 @@ const ENTRY_BORDER: u16 = 5;
 pub fn draw(canvas: &mut Canvas<'_, '_>, area: Rect) {
     let cx = canvas.line_context(area);
     let LineContext { theme, columns, .. } = cx;
-    let head = spread(header::path(theme, &["FLEET", "ACTIVITY"]), header::status(cx), columns);
+    let head =
+        spread(header::path(theme, &[common::PATH_FLEET, text::PATH]), header::status(cx), columns);
     canvas.text(head, Rect { height: 1, ..area });
     let body = Rect { y: area.y + 1, height: area.height.saturating_sub(1), ..area };
     draw_records(canvas, body);
@@ -66,12 +68,12 @@ pub fn draw_records(canvas: &mut Canvas<'_, '_>, area: Rect) {
 }
 
 fn zone(state: &State, theme: Theme) -> Vec<Span<'static>> {
-    vec![theme.span(if state.shared.utc { " UTC " } else { " local time " }, Tone::Dim)]
+    vec![theme.span(if state.shared.utc { text::IN_UTC } else { text::IN_LOCAL_TIME }, Tone::Dim)]
 }
 
 fn nothing(canvas: &mut Canvas<'_, '_>, area: Rect) {
     let (state, theme) = (canvas.state, canvas.theme);
-    let title = vec![theme.part(" activity ", Role::Title)];
+    let title = vec![theme.part(text::TITLE_EMPTY, Role::Title)];
     let inner = canvas.pane(area, title, zone(state, theme));
     let text = match state.screen {
         Screen::Cluster { .. } => text::NONE_HERE,
@@ -87,7 +89,7 @@ fn entry_pane(canvas: &mut Canvas<'_, '_>, area: Rect) -> Rect {
     if area.height < ENTRY_BORDER {
         return area;
     }
-    canvas.pane(area, vec![theme.part(" entry ", Role::Title)], Vec::new())
+    canvas.pane(area, vec![theme.part(text::TITLE_ENTRY, Role::Title)], Vec::new())
 }
 
 fn list(canvas: &mut Canvas<'_, '_>, area: Rect, all: &[(usize, &Record)]) {

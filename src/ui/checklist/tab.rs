@@ -86,18 +86,16 @@ pub fn draw(canvas: &mut Canvas<'_, '_>, area: Rect, entry: &Entry) {
 
 /// The source of the list, with caveats.
 fn source_lines(cx: LineContext<'_>, entry: &Entry, known: &KnownChecklist) -> Vec<Line<'static>> {
-    let why = || cx.state.checklist_unseen(&entry.cluster.id);
+    let outdated = || {
+        let why = cx.state.checklist_unseen(&entry.cluster.id);
+        cx.marked("?", Tone::Warn, &text::outdated(&known.source, &why))
+    };
     let dim = |text: &str| indent(cx.narrower_by(2).paragraph(text, Tone::Dim), 2);
     match &known.source {
         ChecklistSource::Reading => dim(text::READING),
         ChecklistSource::Local => dim(text::LOCAL),
-        ChecklistSource::LocalUnseen => cx.marked("?", Tone::Warn, &text::local_unseen(why())),
         ChecklistSource::Shared { only_here } => {
-            let mut lines = if known.is_current {
-                dim(text::SHARED)
-            } else {
-                cx.marked("?", Tone::Warn, &text::shared_outdated(why()))
-            };
+            let mut lines = if known.is_current { dim(text::SHARED) } else { outdated() };
             if !only_here.is_empty() {
                 let missing = only_here.iter().map(|client| client.name.clone());
                 let missing = text::only_here(names(missing, 3));
@@ -105,8 +103,9 @@ fn source_lines(cx: LineContext<'_>, entry: &Entry, known: &KnownChecklist) -> V
             }
             lines
         }
-        ChecklistSource::Copy => cx.marked("?", Tone::Warn, &text::copy(why())),
-        ChecklistSource::CopyOfRemoved => cx.marked("?", Tone::Warn, text::COPY_OF_REMOVED),
+        ChecklistSource::LocalUnseen | ChecklistSource::Copy | ChecklistSource::CopyOfRemoved => {
+            outdated()
+        }
         ChecklistSource::Unreadable(why) => cx.marked("✗", Tone::Bad, &text::unreadable(why)),
         ChecklistSource::Failed(failure) => cx.marked("✗", Tone::Bad, &text::failed(failure)),
     }

@@ -29,7 +29,7 @@ pub fn lines(entry: &Entry, cx: LineContext<'_>) -> Vec<Line<'static>> {
     let mut out = Vec::new();
     if !entry.cluster.problems.is_empty() {
         let mut facts = Facts::new(cx, 13);
-        sentences::problems(&entry.cluster.problems, "SKE reports", &mut facts);
+        sentences::problems(&entry.cluster.problems, text::LABEL_ERRORS, &mut facts);
         out.extend(facts.into_lines());
         out.push(Line::default());
     }
@@ -62,19 +62,20 @@ fn left_facts(entry: &Entry, cx: LineContext<'_>) -> Vec<Line<'static>> {
     let cluster = &entry.cluster;
     let now = state.server_now();
     let mut facts = Facts::new(cx, 13);
-    facts.fact("phase", preview::phase_words(entry, cx));
-    facts.fact("state", preview::state_word(cluster, theme));
-    facts.fact("Kubernetes", preview::version(cluster, now, theme));
+    facts.fact(text::LABEL_PHASE, preview::phase_words(entry, cx));
+    facts.fact(text::LABEL_STATE, preview::state_word(cluster, theme));
+    facts.fact(text::LABEL_KUBERNETES, preview::version(cluster, now, theme));
+    preview::pool_versions(cluster, now, &mut facts);
     if let Some(at) = cluster.created {
-        facts.fact("created", state.zone().full(at));
+        facts.fact(text::LABEL_CREATED, state.zone().full(at));
     }
     if let Some(born) = cluster.credentials_born() {
         let age = passed(born, now);
-        facts.fact("credentials", text::age(&age));
+        facts.fact(text::LABEL_CREDENTIALS, text::age(&age));
     }
     facts.fact(
-        "read",
-        theme.span(format!("{} ago", passed(entry.seen.wall, state.shared.now.wall)), Tone::Dim),
+        text::LABEL_READ,
+        theme.span(text::ago(passed(entry.seen.wall, state.shared.now.wall)), Tone::Dim),
     );
     facts.into_lines()
 }
@@ -83,29 +84,29 @@ fn right_facts(entry: &Entry, cx: LineContext<'_>) -> Vec<Line<'static>> {
     let cluster = &entry.cluster;
     let mut facts = Facts::new(cx, 13);
     let project = cx.state.fleet.project_name(cluster.id.project());
-    facts.fact("project", cut_middle(project, cx.columns.saturating_sub(13)));
+    facts.fact(text::LABEL_PROJECT, cut_middle(project, cx.columns.saturating_sub(13)));
     facts.fact(
-        "project ID",
+        text::LABEL_PROJECT_ID,
         cx.span(
             cut_middle(cluster.id.project().as_str(), cx.columns.saturating_sub(13)),
             Tone::Dim,
         ),
     );
     facts.fact(
-        "maintenance",
+        text::LABEL_MAINTENANCE,
         match &cluster.maintenance {
-            Some((begin, end)) => Span::raw(format!("{begin}–{end} UTC")),
+            Some((begin, end)) => Span::raw(text::window(begin, end)),
             None => cx.span(text::NO_WINDOW, Tone::Dim),
         },
     );
     if cluster.schedules.is_empty() {
-        facts.fact("hibernation", cx.span(text::NO_SCHEDULE, Tone::Dim));
+        facts.fact(text::LABEL_HIBERNATION, cx.span(text::NO_SCHEDULE, Tone::Dim));
     }
     for (index, schedule) in cluster.schedules.iter().enumerate() {
-        let zone = if schedule.timezone.is_empty() { "UTC" } else { &schedule.timezone };
+        let zone = if schedule.timezone.is_empty() { text::UTC } else { &schedule.timezone };
         facts
             .text(
-                if index == 0 { "hibernation" } else { "" },
+                if index == 0 { text::LABEL_HIBERNATION } else { "" },
                 &text::hibernates(&schedule.start),
                 Tone::Plain,
             )
@@ -113,7 +114,7 @@ fn right_facts(entry: &Entry, cx: LineContext<'_>) -> Vec<Line<'static>> {
             .text("", zone, Tone::Dim);
     }
     let idp = if cluster.idp { text::IDP_ON } else { text::IDP_OFF };
-    facts.fact("IDP access", idp);
+    facts.fact(text::LABEL_IDP, idp);
     facts.into_lines()
 }
 
@@ -136,12 +137,15 @@ fn pools(entry: &Entry, cx: LineContext<'_>) -> Vec<Line<'static>> {
     let zones = widest(5, 26, &zones_text);
     let machine = widest(7, 12, &|pool| pool.machine_type.clone());
     let heading = format!(
-        "{}  {}{}  SURGE  UNAV  {}  {}  IMAGE",
-        pad_end("POOL", name),
-        pad_start("NODES", 7),
-        if roll.is_some() { "  NOW" } else { "" },
-        pad_end("ZONES", zones),
-        pad_end("MACHINE", machine)
+        "{}  {}{}  {}  {}  {}  {}  {}",
+        pad_end(text::COLUMN_POOL, name),
+        pad_start(text::COLUMN_NODES, 7),
+        roll.map(|_| format!("  {}", text::COLUMN_NOW)).unwrap_or_default(),
+        pad_start(text::COLUMN_SURGE, 5),
+        pad_start(text::COLUMN_UNAVAILABLE, 4),
+        pad_end(text::COLUMN_ZONES, zones),
+        pad_end(text::COLUMN_MACHINE, machine),
+        text::COLUMN_IMAGE
     );
     let mut lines = vec![cx.line(vec![theme.part(heading, Role::Label)])];
     for pool in pools {

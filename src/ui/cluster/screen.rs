@@ -8,6 +8,7 @@ use crate::app::cluster::tabs::{TABS, Tab};
 use crate::app::cluster::text;
 use crate::app::fleet::state::Entry;
 use crate::app::screen::Clickable;
+use crate::app::text as common;
 use crate::domain::cluster::ClusterId;
 use crate::domain::text::{cut_middle, width};
 use crate::ui::canvas::{Canvas, padded};
@@ -80,12 +81,12 @@ fn draw_head(
     let LineContext { state, theme, columns } = cx;
     let project = cut_middle(state.fleet.project_name(id.project()), 20);
     let mut left = if columns >= 70 {
-        header::path(theme, &["FLEET", &project, id.name.as_str()])
+        header::path(theme, &[common::PATH_FLEET, &project, id.name.as_str()])
     } else {
         vec![Span::raw(" "), theme.part(state.fleet.label(id), Role::Title)]
     };
     if state.shared.settings.is_protected(&id.name) {
-        left.push(theme.part("  PROTECTED", Role::Title));
+        left.push(theme.part(text::PROTECTED, Role::Title));
     }
     let first = spread(left, header::status(cx), columns);
     let gap = if columns >= 60 { "   " } else { " " };

@@ -68,9 +68,9 @@ pub fn lines(
 fn ends(known: &KnownCredential, state: &State) -> String {
     let now = state.server_now();
     match known.expires {
-        None => "—".to_owned(),
-        Some(at) if at <= now => format!("{} ago", passed(at, now)),
-        Some(at) => format!("in {}", passed(now, at)),
+        None => text::ENDS_NEVER.to_owned(),
+        Some(at) if at <= now => text::ended(passed(at, now)),
+        Some(at) => text::ends_in(passed(now, at)),
     }
 }
 

@@ -11,7 +11,8 @@ use crate::app::fleet::text;
 use crate::app::nodes::text as nodes_text;
 use crate::app::rotation::step_text;
 use crate::domain::age::{long, passed};
-use crate::domain::cluster::{Cluster, ClusterState};
+use crate::domain::attention::expires_soon;
+use crate::domain::cluster::{Cluster, ClusterState, KubernetesVersion, VersionInUse};
 use crate::domain::credential::{HeldAccess, Verdict};
 use crate::domain::rotation::Phase;
 use crate::domain::text::cut_middle;
@@ -43,7 +44,7 @@ fn lines(entry: &Entry, cx: LineContext<'_>) -> Vec<Line<'static>> {
     let cluster = &entry.cluster;
     let mut facts = Facts::new(cx, 8);
     facts.fact(
-        "project",
+        text::LABEL_PROJECT,
         vec![
             Span::raw(cut_middle(state.fleet.project_name(cluster.id.project()), 20)),
             theme.span(format!(" · {}", cluster.id.region()), Tone::Dim),
@@ -53,7 +54,7 @@ fn lines(entry: &Entry, cx: LineContext<'_>) -> Vec<Line<'static>> {
     rotation_facts(entry, &mut facts);
     facts.blank();
     for (index, spans) in stepper::tall(entry, facts.values()).into_iter().enumerate() {
-        facts.fact(if index == 0 { "steps" } else { "" }, spans);
+        facts.fact(if index == 0 { text::LABEL_STEPS } else { "" }, spans);
     }
     facts.blank();
     let next = sentences::next(entry, state);
@@ -63,7 +64,11 @@ fn lines(entry: &Entry, cx: LineContext<'_>) -> Vec<Line<'static>> {
     facts.blank();
     access_facts(entry, &mut facts);
     facts.blank();
-    sentences::problems(sentences::other_problems(entry, state, &next), "SKE", &mut facts);
+    sentences::problems(
+        sentences::other_problems(entry, state, &next),
+        text::LABEL_ERRORS,
+        &mut facts,
+    );
     facts.into_lines()
 }
 
@@ -85,11 +90,11 @@ fn rotation_facts(entry: &Entry, facts: &mut Facts<'_>) {
     let cluster = &entry.cluster;
     let zone = state.zone();
     let now = state.server_now();
-    facts.fact("phase", phase_words(entry, facts.cx));
+    facts.fact(text::LABEL_PHASE, phase_words(entry, facts.cx));
     let done = cluster.rotation.phase == Phase::Completed;
     let moments = [
-        ("started", cluster.rotation.initiated, !done),
-        ("done", cluster.rotation.completed.filter(|_| done), true),
+        (text::LABEL_STARTED, cluster.rotation.initiated, !done),
+        (text::LABEL_DONE, cluster.rotation.completed.filter(|_| done), true),
     ];
     for (label, at, with_age) in moments {
         let Some(at) = at else { continue };
@@ -100,7 +105,7 @@ fn rotation_facts(entry: &Entry, facts: &mut Facts<'_>) {
         }
     }
     if let Some(why) = cluster.rotation.inconsistent_times(now) {
-        facts.text("doubt", step_text::inconsistent_times(why), Tone::Warn);
+        facts.text(text::LABEL_DOUBT, step_text::inconsistent_times(why), Tone::Warn);
     }
     roll_facts(entry, facts);
 }
@@ -115,10 +120,10 @@ fn roll_facts(entry: &Entry, facts: &mut Facts<'_>) {
     let observed = state.nodes.observed.get(&entry.cluster.id);
     let Some(roll) = observed.and_then(|observed| observed.roll.as_ref()) else {
         let text = state.unseen(&entry.cluster.id).unwrap_or_default();
-        facts.text("nodes", &text, Tone::Dim);
+        facts.text(text::LABEL_NODES, &text, Tone::Dim);
         return;
     };
-    facts.fact("nodes", roll::summary_short(roll, theme));
+    facts.fact(text::LABEL_NODES, roll::summary_short(roll, theme));
     let Some(seen) = observed.filter(|observed| !observed.live).and_then(|o| o.seen) else {
         if let Some(text) = nodes_text::estimate(roll.estimate, now).filter(|_| roll.sees_nodes()) {
             facts.text("", &text, Tone::Dim);
@@ -133,31 +138,28 @@ fn roll_facts(entry: &Entry, facts: &mut Facts<'_>) {
 fn cluster_facts(cluster: &Cluster, facts: &mut Facts<'_>) {
     let LineContext { state, theme, .. } = facts.cx;
     let now = state.server_now();
-    facts.fact("state", state_word(cluster, theme));
-    facts.fact("k8s", version(cluster, now, theme));
+    facts.fact(text::LABEL_STATE, state_word(cluster, theme));
+    facts.fact(text::LABEL_KUBERNETES, version(cluster, now, theme));
+    pool_versions(cluster, now, facts);
     for (index, pool) in cluster.pools.iter().take(4).enumerate() {
-        let label = if index == 0 { "pools" } else { "" };
+        let label = if index == 0 { text::LABEL_POOLS } else { "" };
         let span = format!("{} {}–{}", pad_end(&pool.name, 7), pool.minimum, pool.maximum);
         let unavailable = match pool.max_unavailable {
             0 => String::new(),
-            count => format!(" unav {count}"),
+            count => text::unavailable(count),
         };
-        let rest = format!("  surge {}{unavailable}", pool.max_surge);
+        let rest = text::surge(pool.max_surge) + &unavailable;
         facts.fact(label, vec![Span::raw(span), theme.span(rest, Tone::Dim)]);
     }
     if cluster.pools.len() > 4 {
         facts.fact("", theme.span(text::more(cluster.pools.len() - 4), Tone::Dim));
     }
     if let Some((begin, end)) = &cluster.maintenance {
-        facts.fact("window", format!("{begin}–{end} UTC"));
+        facts.fact(text::LABEL_WINDOW, text::window(begin, end));
     }
     for schedule in cluster.schedules.iter().take(2) {
-        let zone = if schedule.timezone.is_empty() { "UTC" } else { &schedule.timezone };
-        facts.text(
-            "",
-            &format!("hibernates {} to {} {zone}", schedule.start, schedule.end),
-            Tone::Plain,
-        );
+        let zone = if schedule.timezone.is_empty() { text::UTC } else { &schedule.timezone };
+        facts.text("", &text::hibernates(&schedule.start, &schedule.end, zone), Tone::Plain);
     }
 }
 
@@ -172,17 +174,42 @@ pub fn state_word(cluster: &Cluster, theme: Theme) -> Span<'static> {
 pub fn version(cluster: &Cluster, now: jiff::Timestamp, theme: Theme) -> Vec<Span<'static>> {
     let mut spans = vec![Span::raw(cluster.version.as_str().to_owned())];
     if let Some(at) = cluster.version_expires {
-        let left = at.duration_since(now);
-        let (text, tone) = if left.is_negative() {
-            (text::version_expired(passed(at, now)), Tone::Bad)
-        } else if left < jiff::SignedDuration::from_hours(30 * 24) {
-            (text::version_expires(long(left)), Tone::Warn)
-        } else {
-            (text::version_expires(long(left)), Tone::Dim)
-        };
+        let (text, tone) = version_expiry(at, now);
         spans.push(theme.span(text, tone));
     }
     spans
+}
+
+/// Kubernetes versions that only node pools have, each with its expiry.
+pub fn pool_versions(cluster: &Cluster, now: jiff::Timestamp, facts: &mut Facts<'_>) {
+    let mut versions: Vec<(&KubernetesVersion, Option<jiff::Timestamp>, Vec<String>)> = Vec::new();
+    for VersionInUse { pool, version, expires } in cluster.versions() {
+        let Some(pool) = pool else { continue };
+        match versions.iter_mut().find(|known| (known.0, known.1) == (version, expires)) {
+            Some((.., pools)) => pools.push(pool.to_owned()),
+            None => versions.push((version, expires, vec![pool.to_owned()])),
+        }
+    }
+    for (version, expires, pools) in versions {
+        let pools = nodes_text::list(pools.into_iter(), 3);
+        let text = text::pool_version(pools, version.as_str());
+        match expires.map(|at| version_expiry(at, now)) {
+            Some((expiry, tone)) => facts.text("", &(text + &expiry), tone),
+            None => facts.text("", &text, Tone::Plain),
+        };
+    }
+}
+
+/// When a version expires or expired.
+fn version_expiry(at: jiff::Timestamp, now: jiff::Timestamp) -> (String, Tone) {
+    let left = at.duration_since(now);
+    if left.is_negative() {
+        (text::version_expired(passed(at, now)), Tone::Bad)
+    } else if expires_soon(at, now) {
+        (text::version_expires(long(left)), Tone::Warn)
+    } else {
+        (text::version_expires(long(left)), Tone::Dim)
+    }
 }
 
 fn access_facts(entry: &Entry, facts: &mut Facts<'_>) {
@@ -191,11 +218,11 @@ fn access_facts(entry: &Entry, facts: &mut Facts<'_>) {
     let best = match HeldAccess::of(&known) {
         HeldAccess::Certain(best) => best,
         HeldAccess::Unclear(_) => {
-            facts.fact("access", theme.span(text::ACCESS_UNKNOWN, Tone::Warn));
+            facts.fact(text::LABEL_ACCESS, theme.span(text::ACCESS_UNKNOWN, Tone::Warn));
             return;
         }
         HeldAccess::None => {
-            facts.fact("access", theme.span(text::NO_ACCESS, Tone::Dim));
+            facts.fact(text::LABEL_ACCESS, theme.span(text::NO_ACCESS, Tone::Dim));
             return;
         }
     };
@@ -203,7 +230,7 @@ fn access_facts(entry: &Entry, facts: &mut Facts<'_>) {
         Some(at) => text::access_expires(passed(state.server_now(), at)),
         None => text::access_without_expiry(best.kind.label()),
     };
-    facts.fact("access", ends);
+    facts.fact(text::LABEL_ACCESS, ends);
     if best.verdict == Verdict::BreaksOnComplete {
         facts.text("", text::BREAKS_ON_COMPLETE, Tone::Bad);
     }

@@ -13,6 +13,7 @@ use crate::app::fleet::update::COUNT_FILTERS;
 use crate::app::keymap::Command;
 use crate::app::screen::Clickable;
 use crate::app::state::State;
+use crate::app::text as common;
 use crate::domain::rotation::Phase;
 use crate::domain::text::{clean, plural, width};
 use crate::ui::activity::records;
@@ -116,7 +117,8 @@ fn draw_header(canvas: &mut Canvas<'_, '_>, area: Rect) {
     let LineContext { state, theme, columns } = cx;
     let right = header::status(cx);
     if area.height < 2 {
-        let mut left = vec![Span::raw(" "), theme.part("skeys", Role::Accent), Span::raw(" ")];
+        let mut left =
+            vec![Span::raw(" "), theme.part(common::PROGRAM, Role::Accent), Span::raw(" ")];
         if state.fleet.is_narrowed() {
             left.push(theme.part(short_scope(state), Role::Accent));
             left.push(Span::raw(" "));
@@ -127,7 +129,7 @@ fn draw_header(canvas: &mut Canvas<'_, '_>, area: Rect) {
     }
     let room = columns.saturating_sub(spans_width(&right) + 1);
     let gap = Span::raw("   ");
-    let path = header::path(theme, &["FLEET"]);
+    let path = header::path(theme, &[common::PATH_FLEET]);
     let scope = scope_spans(cx.with_columns(room.saturating_sub(spans_width(&path) + 3)));
     let mut parts = vec![path, [vec![gap.clone()], scope].concat()];
     let full = header::identity(cx, true);
@@ -177,7 +179,7 @@ fn scope_parts(state: &State) -> (String, String) {
             let name = text::one_project(clean(state.fleet.project_name(one)));
             if is_all { name } else { text::part(name, 1, all.len()) }
         }
-        (_, several) if is_all => plural(several, "project", "projects"),
+        (_, several) if is_all => plural(several, text::ONE_PROJECT, text::PROJECTS),
         (_, several) => text::some_projects(several, all.len()),
     };
     let names = regions.iter().map(|region| region.as_str()).collect::<Vec<_>>().join(" ");
@@ -214,13 +216,13 @@ fn counted(state: &State) -> [(Cell, &'static str, usize); 7] {
     let due = Cell { text: "!".to_owned(), tone: Tone::Warn };
     let stuck = Cell { text: "✗".to_owned(), tone: Tone::Bad };
     [
-        (phase_glyph(&Phase::Completed), "completed", counts.completed),
-        (phase_glyph(&Phase::Preparing), "preparing", counts.preparing),
-        (phase_glyph(&Phase::Prepared), "PREPARED", counts.prepared),
-        (phase_glyph(&Phase::Completing), "completing", counts.completing),
-        (phase_glyph(&Phase::Never), "never", counts.never),
-        (stuck, "stuck", counts.stuck),
-        (due, "due", counts.due),
+        (phase_glyph(&Phase::Completed), text::COUNT_COMPLETED, counts.completed),
+        (phase_glyph(&Phase::Preparing), text::COUNT_PREPARING, counts.preparing),
+        (phase_glyph(&Phase::Prepared), text::COUNT_PREPARED, counts.prepared),
+        (phase_glyph(&Phase::Completing), text::COUNT_COMPLETING, counts.completing),
+        (phase_glyph(&Phase::Never), text::COUNT_NEVER, counts.never),
+        (stuck, text::COUNT_STUCK, counts.stuck),
+        (due, text::COUNT_DUE, counts.due),
     ]
 }
 
@@ -263,7 +265,7 @@ fn counts(
         let all = if state.fleet.is_loading() {
             text::NOTHING_READ.to_owned()
         } else {
-            plural(state.view.counts.all, "cluster", "clusters")
+            plural(state.view.counts.all, text::ONE_CLUSTER, text::CLUSTERS)
         };
         parts.push((vec![theme.part(all, Role::Title)], None));
         parts.push(gap());
@@ -353,9 +355,9 @@ fn title(cx: LineContext<'_>, first: usize, rows: usize) -> Vec<Span<'static>> {
     let all = state.view.shown.len();
     let known = state.view.counts.all;
     let range = if all == 0 || (all == known && all <= rows) {
-        " clusters ".to_owned()
+        text::TITLE.to_owned()
     } else if all <= rows {
-        text::matching(all, plural(known, "cluster", "clusters"))
+        text::matching(all, plural(known, text::ONE_CLUSTER, text::CLUSTERS))
     } else {
         text::range(first + 1, (first + rows).min(all), all)
     };
@@ -429,7 +431,7 @@ fn draw_strip(canvas: &mut Canvas<'_, '_>, area: Rect) {
     let cx = canvas.line_context(area).narrower_by(2);
     let key = cx.key_of(Command::Activity);
     let full = vec![Span::raw(" "), cx.part(key, Role::Accent), cx.span(text::FULL_LOG, Tone::Dim)];
-    let inner = canvas.pane(area, vec![cx.part(" activity ", Role::Title)], full);
+    let inner = canvas.pane(area, vec![cx.part(text::TITLE_ACTIVITY, Role::Title)], full);
     let shown = cx.state.activity.records.iter().rev().take(usize::from(inner.height));
     let lines = records::lines(shown, cx, true);
     canvas.text(lines, inner);

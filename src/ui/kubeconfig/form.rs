@@ -130,9 +130,9 @@ impl FormView<'_> {
     fn kind(&self) -> Vec<Line<'static>> {
         let focused = self.form.focus == KubeconfigField::Kind;
         let kinds = [
-            (KubeconfigKind::Admin, "admin", text::KIND_ADMIN),
-            (KubeconfigKind::Login, "login", text::KIND_LOGIN),
-            (KubeconfigKind::Idp, "IDP", text::KIND_IDP),
+            (KubeconfigKind::Admin, text::NAME_ADMIN, text::KIND_ADMIN),
+            (KubeconfigKind::Login, text::NAME_LOGIN, text::KIND_LOGIN),
+            (KubeconfigKind::Idp, text::NAME_IDP, text::KIND_IDP),
         ];
         let mut spans = Vec::new();
         let gap = if self.cx.columns >= 56 { 3 } else { 1 };
@@ -145,7 +145,7 @@ impl FormView<'_> {
                 words = text;
             }
         }
-        let mut lines = vec![self.row("kind", focused, spans)];
+        let mut lines = vec![self.row(text::LABEL_KIND, focused, spans)];
         if !self.tight {
             lines.extend(self.note(words, Tone::Dim));
         }
@@ -168,7 +168,7 @@ impl FormView<'_> {
         if spans_width(&spans) + 14 <= room && !self.cx.theme.ascii {
             spans.push(self.cx.theme.span(text::preset_hint(&arrows), Tone::Dim));
         }
-        let label = if self.cx.columns >= 56 { "valid for" } else { "valid" };
+        let label = if self.cx.columns >= 56 { text::LABEL_VALID_FOR } else { text::LABEL_VALID };
         let mut lines = vec![self.row(label, focused, spans)];
         if let Some((_, held)) = &self.form.issued {
             if let Some(at) = held.issued.expires {
@@ -205,7 +205,7 @@ impl FormView<'_> {
         }
         let utc = DisplayZone::UTC.clock(at);
         let utc = utc.get(..5).unwrap_or(&utc).to_owned();
-        format!("{} ({utc} UTC)", zone.full(at))
+        text::in_utc(zone.full(at), utc)
     }
 
     fn destination(&self) -> Vec<Line<'static>> {
@@ -215,7 +215,7 @@ impl FormView<'_> {
             if self.tight && destination != self.form.destination {
                 continue;
             }
-            let label = if lines.is_empty() { "save to" } else { "" };
+            let label = if lines.is_empty() { text::LABEL_SAVE_TO } else { "" };
             let mark = focused && lines.is_empty();
             let mut words = self.destination_words(destination);
             if self.tight {
@@ -256,7 +256,7 @@ impl FormView<'_> {
         let focused = self.form.focus == KubeconfigField::Context;
         let mut spans = field(self.cx.theme, &self.form.context, 26, focused);
         if self.form.destination != Destination::Merge {
-            return vec![self.row("context", focused, spans)];
+            return vec![self.row(text::LABEL_CONTEXT, focused, spans)];
         }
         let becomes = self.form.becomes_current();
         let ticked = if becomes || self.form.make_current { "[x]" } else { "[ ]" };
@@ -278,9 +278,9 @@ impl FormView<'_> {
         if spans_width(&spans) + spans_width(&tick) + 2 <= room {
             spans.push(Span::raw("  "));
             spans.append(&mut tick);
-            return vec![self.row("context", focused, spans)];
+            return vec![self.row(text::LABEL_CONTEXT, focused, spans)];
         }
-        vec![self.row("context", focused, spans), self.row("", false, tick)]
+        vec![self.row(text::LABEL_CONTEXT, focused, spans), self.row("", false, tick)]
     }
 
     fn result(&self) -> Vec<Line<'static>> {
@@ -290,7 +290,7 @@ impl FormView<'_> {
             lines.extend(self.plan(plan));
         }
         if !writes && !self.tight {
-            lines.push(self.row("result", false, vec![Span::raw(text::NO_FILE)]));
+            lines.push(self.row(text::LABEL_RESULT, false, vec![Span::raw(text::NO_FILE)]));
             if self.form.kind == KubeconfigKind::Admin {
                 lines.extend(self.note(text::COPIES_REMAIN, Tone::Warn));
             }
@@ -327,7 +327,7 @@ impl FormView<'_> {
             texts.push((text::link_to(clean(link)), Tone::Warn));
         }
         if !plan.taken.is_empty() {
-            let what = if self.form.replace { "replaced" } else { text::ASKS_BEFORE_REPLACING };
+            let what = if self.form.replace { text::REPLACED } else { text::ASKS_BEFORE_REPLACING };
             let names = names(&plan.taken);
             let owner = plan.owner.describe();
             texts.push((text::exists_already(&owner, &names, what), Tone::Warn));
@@ -342,14 +342,14 @@ impl FormView<'_> {
             texts.push((text::also_changes(plan.sharing.join(", ")), Tone::Warn));
         }
         if plan.others > 0 && self.form.destination == Destination::Merge {
-            let others = plural(plan.others, "other context", "other contexts");
+            let others = plural(plan.others, text::ONE_OTHER_CONTEXT, text::OTHER_CONTEXTS);
             texts.push((text::others_untouched(&others), Tone::Dim));
         }
         texts.extend(plan.notes.iter().map(|note| (clean(note), Tone::Dim)));
         let mut lines = Vec::new();
         for (text, tone) in texts {
             for line in wrap(&text, self.values().columns) {
-                let label = if lines.is_empty() { "result" } else { "" };
+                let label = if lines.is_empty() { text::LABEL_RESULT } else { "" };
                 lines.push(self.row(label, false, vec![self.cx.theme.span(line, tone)]));
             }
         }
@@ -426,7 +426,10 @@ fn lost(contexts: &[String]) -> String {
     if contexts.is_empty() {
         return String::new();
     }
-    text::loses(plural(contexts.len(), "other context", "other contexts"), names(contexts))
+    text::loses(
+        plural(contexts.len(), text::ONE_OTHER_CONTEXT, text::OTHER_CONTEXTS),
+        names(contexts),
+    )
 }
 
 /// The buttons of the current stage.
@@ -450,7 +453,7 @@ fn buttons(form: &KubeconfigForm) -> Vec<Button<'static>> {
     let label = if form.issued.is_some() { form.destination.confirm() } else { text::ISSUE };
     let (cancel, confirm) = (KubeconfigField::Cancel, KubeconfigField::Confirm);
     vec![
-        Button::cancel("Cancel", form.focus == cancel),
+        Button::cancel(text::CANCEL, form.focus == cancel),
         Button::confirm(label, form.focus == confirm, form.problem().is_none()),
     ]
 }

@@ -63,9 +63,11 @@ fn lifetime(cx: LineContext<'_>, renewal: &Renewal) -> Vec<Line<'static>> {
     }
     let focused = renewal.focus == RenewalField::Lifetime;
     let role = if focused { Role::Accent } else { Role::Label };
-    let label = if columns >= 56 { "valid for  " } else { "valid  " };
-    let mut spans =
-        vec![theme.part(if focused { "▸" } else { " " }, Role::Accent), theme.part(label, role)];
+    let label = if columns >= 56 { text::LABEL_VALID_FOR } else { text::LABEL_VALID };
+    let mut spans = vec![
+        theme.part(if focused { "▸" } else { " " }, Role::Accent),
+        theme.part(format!("{label}  "), role),
+    ];
     spans.extend(field(theme, &renewal.lifetime, 14, focused));
     let (note, tone) = match renewal.lifetime() {
         // SKE may grant less; afterwards, the returned expiry is shown.
@@ -192,7 +194,7 @@ fn buttons(renewal: &Renewal) -> Vec<Button<'static>> {
             };
             let focused = renewal.focus == RenewalField::Confirm;
             let confirm = Button::confirm(label, focused, renewal.problem().is_none());
-            vec![cancel("Cancel"), confirm]
+            vec![cancel(text::CANCEL), confirm]
         }
         // An accidental extra Enter must not cancel the renewal: that needs Esc.
         RenewalStage::Running => vec![Button::cancel(text::STOP_WAITING, false)],

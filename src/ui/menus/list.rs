@@ -5,6 +5,7 @@ use ratatui::text::{Line, Span};
 
 use crate::app::availability::can;
 use crate::app::cell::Tone;
+use crate::app::credentials::text as credentials;
 use crate::app::fleet::columns::COLUMNS;
 use crate::app::keymap::{Binding, Command};
 use crate::app::menus::choices::{CHOICES, ExportTarget};
@@ -69,21 +70,25 @@ pub fn draw(canvas: &mut Canvas<'_, '_>, area: Rect, menu: &Menu) {
     let (cx, theme) = (canvas.line_context(area), canvas.theme);
     let (items, note) = items(cx, area, menu);
     let (title, hint) = match &menu.items {
-        MenuItems::Sort => ("Sort by", text::SORT_HINT),
-        MenuItems::Columns => ("Columns", note.as_str()),
+        MenuItems::Sort => (text::TITLE_SORT, text::SORT_HINT),
+        MenuItems::Columns => (text::TITLE_COLUMNS, note.as_str()),
         MenuItems::Copy(items) if items.iter().any(CopyItem::lacks_context) => {
-            ("Copy", text::WITHOUT_CONTEXT)
+            (text::TITLE_COPY, text::WITHOUT_CONTEXT)
         }
-        MenuItems::Copy(_) => ("Copy", ""),
-        MenuItems::Export(listed) => ("Export", listed.as_str()),
-        MenuItems::Commands(_) => ("Commands", ""),
+        MenuItems::Copy(_) => (text::TITLE_COPY, ""),
+        MenuItems::Export(listed) => (text::TITLE_EXPORT, listed.as_str()),
+        MenuItems::Commands(_) => (text::TITLE_COMMANDS, ""),
         MenuItems::Scope(_) => (text::SCOPE, text::SCOPE_HINT),
+        MenuItems::Forget(_) => (credentials::FORGET_TITLE, note.as_str()),
     };
     let query = menu.is_searched();
     let is_palette = matches!(menu.items, MenuItems::Commands(_));
     let least = match menu.items {
         MenuItems::Sort | MenuItems::Columns | MenuItems::Export(_) => 46,
-        MenuItems::Copy(_) | MenuItems::Commands(_) | MenuItems::Scope(_) => 76,
+        MenuItems::Copy(_)
+        | MenuItems::Commands(_)
+        | MenuItems::Scope(_)
+        | MenuItems::Forget(_) => 76,
     };
     let labels = items.iter().map(|item| width(&item.label)).max().unwrap_or(0);
     let labels = if labels == 0 { 0 } else { labels + 2 };
@@ -194,6 +199,13 @@ fn items(cx: LineContext<'_>, area: Rect, menu: &Menu) -> (Vec<Item>, String) {
             commands.iter().map(|item| palette_item(cx, item)).collect()
         }
         MenuItems::Scope(choices) => choices.iter().map(scope_item).collect(),
+        MenuItems::Forget(question) => {
+            let location = clean(&question.known.location.describe());
+            let subject = credentials::forget_subject(&question.cluster.name, location);
+            let keep = Item::new(credentials::KEEP_LABEL, credentials::KEEP_EFFECT);
+            let forget = Item::new(credentials::FORGET_LABEL, question.effect.as_str());
+            return (vec![keep, forget], subject);
+        }
     };
     (items, String::new())
 }
@@ -209,7 +221,7 @@ fn columns(cx: LineContext<'_>, area: Rect) -> (Vec<Item>, String) {
             let right = if !ticked {
                 ""
             } else if shown.contains(&column.id) {
-                "shown"
+                text::SHOWN
             } else if alone.contains(&column.id) {
                 hidden = true;
                 text::NO_ROOM_BESIDE_PREVIEW

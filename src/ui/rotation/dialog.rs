@@ -132,16 +132,16 @@ fn facts(cx: LineContext<'_>, dialog: &RotationDialog, level: u8) -> Vec<Line<'s
     }
     let project = cx.state.fleet.project_name(id.project());
     let first = vec![
-        label("cluster   "),
+        label(text::LABEL_CLUSTER),
         name,
-        label("   project "),
+        label(text::LABEL_PROJECT),
         Span::raw(cut_middle(&clean(project), 20)),
         Span::raw(format!(" ({})", cut_middle(id.project().as_str(), 9))),
-        label("   region "),
+        label(text::LABEL_REGION),
         Span::raw(id.region().as_str().to_owned()),
     ];
-    let call = format!("POST …/clusters/{}/{}", id.name, dialog.step.endpoint());
-    vec![cx.line(first), cx.line(vec![label("API       "), Span::raw(call)])]
+    let call = text::call(&id.name, dialog.step.endpoint());
+    vec![cx.line(first), cx.line(vec![label(text::LABEL_CALL), Span::raw(call)])]
 }
 
 fn effects(cx: LineContext<'_>, dialog: &RotationDialog, level: u8) -> Vec<Line<'static>> {
@@ -216,7 +216,7 @@ fn rolled_together(pool: &NodePool) -> u32 {
 }
 
 fn preflight_title(cx: LineContext<'_>, dialog: &RotationDialog, level: u8) -> Line<'static> {
-    let mut left = vec![cx.part("preflight", Role::Label)];
+    let mut left = vec![cx.part(text::LABEL_PREFLIGHT, Role::Label)];
     if level >= 3 {
         for (mark, sign, tone) in findings::SIGNS {
             let count = dialog.findings.iter().filter(|finding| finding.mark() == mark).count();
@@ -307,7 +307,9 @@ fn name_lines(cx: LineContext<'_>, dialog: &RotationDialog) -> Vec<Line<'static>
         spans.push(theme.span(note, note_tone));
         return vec![Line::from(spans)];
     }
-    let short = note.replace(" characters", "").replace(" character", "");
+    let short = [text::CHARACTERS, text::CHARACTER]
+        .into_iter()
+        .fold(note.clone(), |note, word| note.replace(&format!(" {word}"), ""));
     let note = if 2 + wide + 1 + width(&note) > columns { short } else { note };
     let field_columns = wide.min(columns.saturating_sub(2));
     let mut second = vec![Span::raw("  ")];
@@ -326,7 +328,7 @@ fn typed_note(dialog: &RotationDialog) -> String {
     match name.strip_prefix(typed) {
         Some("") => text::NAME_COMPLETE.to_owned(),
         Some(rest) => {
-            text::characters_left(plural(rest.chars().count(), "character", "characters"))
+            text::characters_left(plural(rest.chars().count(), text::CHARACTER, text::CHARACTERS))
         }
         None => text::NAME_WRONG.to_owned(),
     }
@@ -338,7 +340,7 @@ fn buttons(dialog: &RotationDialog, fits: bool) -> Vec<Button<'static>> {
     }
     let label = dialog.step.pick(text::START, text::COMPLETE);
     vec![
-        Button::cancel("Cancel", dialog.focus == Focus::Cancel),
+        Button::cancel(text::CANCEL, dialog.focus == Focus::Cancel),
         Button::confirm(label, dialog.focus == Focus::Confirm, dialog.is_ready() && fits),
     ]
 }

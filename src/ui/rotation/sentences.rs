@@ -44,7 +44,7 @@ impl Next {
 
     /// The sentence, with its lead unless the sentence makes that obvious.
     pub fn with_lead(&self) -> String {
-        if matches!(self.lead, "next" | "blocked") {
+        if matches!(self.lead, text::LEAD_NEXT | text::LEAD_BLOCKED) {
             self.text.clone()
         } else {
             format!("{}: {}", self.lead, self.text)
@@ -58,25 +58,25 @@ pub fn next(entry: &Entry, state: &State) -> Next {
     let now = state.shared.now.wall;
     if let Some(since) = entry.not_listed_since {
         let text = text::gone_since(state.zone().short(since));
-        return Next::new("gone", text, Tone::Warn);
+        return Next::new(text::LEAD_GONE, text, Tone::Warn);
     }
     if let Some(pending) = state.rotation.pending.get(&cluster.id) {
         let tone = if pending.blocks() { Tone::Busy } else { Tone::Warn };
-        return Next::new("sent", pending_sentence(state, pending), tone);
+        return Next::new(text::LEAD_SENT, pending_sentence(state, pending), tone);
     }
     if let Some(held) = state.nodes.blocked_text(&cluster.id, now) {
-        return Next::new("blocked", held, Tone::Bad);
+        return Next::new(text::LEAD_BLOCKED, held, Tone::Bad);
     }
     if let Some(reason) = stuck(cluster, state.server_now()) {
-        return Next::new("stuck", step_text::stuck(reason), Tone::Bad);
+        return Next::new(text::LEAD_STUCK, step_text::stuck(reason), Tone::Bad);
     }
     if let Some(problem) = cluster.problems.iter().find(|problem| problem.is_error()) {
-        return Next::new("problem", problem.to_string(), Tone::Warn);
+        return Next::new(text::LEAD_PROBLEM, problem.to_string(), Tone::Warn);
     }
     let age = cluster.credentials_born().map(|born| passed(born, now));
     let (text, tone) = match (&cluster.rotation.phase, state.row(entry).next_step()) {
         (_, Some(NextStep::RenewKubeconfigs(count))) => {
-            let count = plural(count, "kubeconfig", "kubeconfigs");
+            let count = plural(count, text::ONE_KUBECONFIG, text::KUBECONFIGS);
             (text::next_renew(count), Tone::Attention)
         }
         (_, Some(NextStep::UpdateClients)) => {
@@ -104,7 +104,7 @@ pub fn next(entry: &Entry, state: &State) -> Next {
             (text::next_nothing(age), Tone::Dim)
         }
     };
-    Next::new("next", text, tone)
+    Next::new(text::LEAD_NEXT, text, tone)
 }
 
 /// Time left for the nodes, if known.
@@ -227,24 +227,27 @@ fn times(entry: &Entry, facts: &mut Facts<'_>) {
         let lasted = passed(seen, state.shared.now.wall);
         phase.push(theme.span(text::for_duration(lasted), Tone::Dim));
     }
-    facts.fact("phase", phase);
+    facts.fact(text::LABEL_PHASE, phase);
     // The steps above already show how long ago these were.
     if let Some(at) = rotation.initiated {
-        facts.fact("started", zone.full(at));
+        facts.fact(text::LABEL_STARTED, zone.full(at));
     }
     match rotation.completed {
         Some(at) if rotation.phase == Phase::Completed => {
-            facts.fact("completed", zone.full(at));
+            facts.fact(text::LABEL_COMPLETED, zone.full(at));
         }
         Some(at) => {
             let ago = text::since(passed(at, now));
-            facts.fact("previous", vec![Span::raw(zone.full(at)), theme.span(ago, Tone::Dim)]);
+            facts.fact(
+                text::LABEL_PREVIOUS,
+                vec![Span::raw(zone.full(at)), theme.span(ago, Tone::Dim)],
+            );
         }
         None => {}
     }
     if let Some(why) = rotation.inconsistent_times(now) {
         let why = text::doubtful_times(step_text::inconsistent_times(why));
-        facts.text("doubt", &why, Tone::Warn);
+        facts.text(text::LABEL_DOUBT, &why, Tone::Warn);
     }
 }
 
@@ -260,7 +263,7 @@ fn nodes_seen(entry: &Entry, facts: &mut Facts<'_>) -> bool {
     let now =
         observed.map_or(state.shared.now.wall, |observed| observed.as_of(state.shared.now.wall));
     for (at, line) in roll::summary(roll, now, facts.values()).into_iter().enumerate() {
-        facts.fact(if at == 0 { "nodes" } else { "" }, line);
+        facts.fact(if at == 0 { text::LABEL_NODES } else { "" }, line);
     }
     if *phase != Phase::Preparing {
         return true;
@@ -286,7 +289,7 @@ fn nodes_seen(entry: &Entry, facts: &mut Facts<'_>) -> bool {
         let seen = observed.and_then(|observed| observed.seen).map(|seen| seen.wall);
         let age =
             seen.map_or_else(String::new, |at| text::as_of(passed(at, state.shared.now.wall)));
-        facts.text("detail", &format!("{age}{text}"), Tone::Warn);
+        facts.text(text::LABEL_DETAIL, &format!("{age}{text}"), Tone::Warn);
     }
     true
 }
@@ -310,20 +313,20 @@ pub fn blocked_by(entry: &Entry, facts: &mut Facts<'_>) {
 fn nodes_unseen(entry: &Entry, facts: &mut Facts<'_>) {
     let LineContext { state, .. } = facts.cx;
     let phase = &entry.cluster.rotation.phase;
-    facts.fact("nodes", nodes(entry));
+    facts.fact(text::LABEL_NODES, nodes(entry));
     if *phase != Phase::Preparing {
         return;
     }
-    facts.text("usual", text::USUAL_NODE_TIME, Tone::Plain);
+    facts.text(text::LABEL_USUAL, text::USUAL_NODE_TIME, Tone::Plain);
     if let Some(text) = state.unseen(&entry.cluster.id) {
-        facts.text("detail", &text, Tone::Dim);
+        facts.text(text::LABEL_DETAIL, &text, Tone::Dim);
     }
 }
 
 /// "3–6 nodes in 1 pool": the API does not report the current number.
 pub fn nodes(entry: &Entry) -> String {
     let (min, max) = entry.cluster.node_bounds();
-    let pools = plural(entry.cluster.pools.len(), "pool", "pools");
+    let pools = plural(entry.cluster.pools.len(), text::ONE_POOL, text::POOLS);
     if min == max { text::nodes_fixed(max, &pools) } else { text::nodes_range(min, max, &pools) }
 }
 

@@ -101,12 +101,12 @@ fn access_words(entry: &Entry, state: &State, finished: bool) -> (StepState, Str
 fn words(entry: &Entry, state: &State, pending: Option<Step>) -> [(String, Tone); 3] {
     let rotation = &entry.cluster.rotation;
     let now = state.server_now();
-    let ago = |at: Option<jiff::Timestamp>, verb: &str| {
-        at.map_or_else(|| verb.to_owned(), |at| format!("{verb} {} ago", passed(at, now)))
+    let ago = |at: Option<jiff::Timestamp>, since: fn(String) -> String, unknown: &str| {
+        at.map_or_else(|| unknown.to_owned(), |at| since(passed(at, now)))
     };
     let dim = |text: &str| (text.to_owned(), Tone::Dim);
     let (nothing, later, undo) = (dim(""), dim(text::AFTER_NODES), dim(text::UNDO_NOT_POSSIBLE));
-    let started = (ago(rotation.start(), "started"), Tone::Dim);
+    let started = (ago(rotation.start(), text::started_ago, text::STARTED), Tone::Dim);
     if let Some(step) = pending {
         let sent = (text::SENT.to_owned(), Tone::Busy);
         return match step {
@@ -126,14 +126,18 @@ fn words(entry: &Entry, state: &State, pending: Option<Step>) -> [(String, Tone)
         Phase::Prepared => {
             let due = match state.row(entry).next_step() {
                 Some(NextStep::RenewKubeconfigs(count)) => {
-                    text::due_breaking(plural(count, "kubeconfig", "kubeconfigs"))
+                    text::due_breaking(plural(count, text::ONE_KUBECONFIG, text::KUBECONFIGS))
                 }
                 _ => text::DUE_YOURS.to_owned(),
             };
             [started, (due, Tone::Attention), undo]
         }
         Phase::Completing => [started, nothing, (text::DROPPING.to_owned(), Tone::Busy)],
-        Phase::Completed => [started, nothing, (ago(rotation.completed, "completed"), Tone::Dim)],
+        Phase::Completed => [
+            started,
+            nothing,
+            (ago(rotation.completed, text::completed_ago, text::COMPLETED), Tone::Dim),
+        ],
         Phase::Unknown(_) => {
             [(text::phase(rotation.phase.label()), Tone::Warn), nothing.clone(), nothing]
         }

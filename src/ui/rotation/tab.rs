@@ -71,7 +71,11 @@ pub fn lines(entry: &Entry, cx: LineContext<'_>, rows: usize) -> Vec<Line<'stati
     if roomy {
         known.blank();
     }
-    sentences::problems(sentences::other_problems(entry, state, &next), "SKE reports", &mut known);
+    sentences::problems(
+        sentences::other_problems(entry, state, &next),
+        text::LABEL_ERRORS,
+        &mut known,
+    );
     if rolls {
         known.blank();
         sentences::key_lines(entry, 0, &mut known);

@@ -22,6 +22,7 @@ use crate::app::cluster::tabs::{TABS, Tab};
 use crate::app::commands;
 use crate::app::confirmation::Confirmation;
 use crate::app::context::Outbox;
+use crate::app::credentials::forget;
 use crate::app::fleet::columns::COLUMNS;
 use crate::app::fleet::state::ScopeStatus;
 use crate::app::help::Help;
@@ -29,6 +30,7 @@ use crate::app::keymap::{BINDINGS, Command, KeyContext};
 use crate::app::kubeconfig::destination::Destination;
 use crate::app::kubeconfig::form::{FormQuestion, KubeconfigField, KubeconfigFormStage, PlanState};
 use crate::app::kubeconfig::renewal::{RenewalField, RenewalItemStage, RenewalStage};
+use crate::app::menus::copy::copy_items;
 use crate::app::menus::palette::PaletteItem;
 use crate::app::menus::scope;
 use crate::app::menus::state::{CopyItem, Menu, MenuItems};
@@ -49,9 +51,12 @@ use crate::app::update::update;
 use crate::domain::action::Trigger;
 use crate::domain::age::DisplayZone;
 use crate::domain::checklist::ChecklistConflict;
-use crate::domain::cluster::{ClusterId, ClusterState, ProjectId, Region};
+use crate::domain::cluster::{
+    ClusterId, ClusterState, KubernetesVersion, NodePool, ProjectId, Region,
+};
+use crate::domain::credential::{Access, KubeconfigLocation};
 use crate::domain::failure::{Failure, FailureKind};
-use crate::domain::fixtures::now;
+use crate::domain::fixtures::{access, now};
 use crate::domain::kubeconfig::{EntryOwner, KubeconfigKind, Plan};
 use crate::domain::preflight::Finding;
 use crate::domain::rotation::{Phase, Rotation, Step};
@@ -118,7 +123,14 @@ fn texts() {
         }
         all.push('\n');
     }
-    all.push_str("# keys\n");
+    all.push_str("# tabs and columns\n");
+    for (_, title) in TABS {
+        all.push_str(&format!("{title}\n"));
+    }
+    for column in &COLUMNS {
+        all.push_str(&format!("{}: {} | {}\n", column.id, column.title, column.sort_label));
+    }
+    all.push_str("\n# keys\n");
     for binding in BINDINGS {
         all.push_str(&format!("{}: {} | {}\n", binding.id, binding.label, binding.help));
     }
@@ -336,13 +348,42 @@ fn pods_that_cannot_be_read_are_not_counted_as_they_were() {
 }
 
 #[test]
+fn a_kubernetes_version_of_a_node_pool_is_shown_with_that_of_the_cluster() {
+    let mut state = opened("shop-prod", Tab::Overview);
+    let shop = id(&state, "shop-prod");
+    let pools = &mut state.fleet.entries.get_mut(&shop).unwrap().cluster.pools;
+    pools.extend([NodePool { name: "gpu".into(), ..pools[0].clone() }]);
+    for pool in &mut pools[1..] {
+        pool.version = Some(KubernetesVersion::new("1.31.9"));
+        pool.version_expires = Some(ago(3 * 24 * 60));
+    }
+    let overview = text(&state, 140, 40);
+    assert!(overview.contains("pool batch, gpu: 1.31.9 expired 3d ago"), "{overview}");
+    state.screen = Screen::Fleet;
+    let preview = text(&state, 140, 40);
+    let lines: Vec<&str> = preview.lines().filter_map(|line| line.rsplit('│').nth(1)).collect();
+    let lines = lines.join(" ").split_whitespace().collect::<Vec<_>>().join(" ");
+    assert!(lines.contains("pool batch, gpu: 1.31.9 expired 3d ago"), "{preview}");
+}
+
+#[test]
+fn the_copy_menu_offers_a_node_only_where_one_is_selected() {
+    let mut state = rolls::rolling(18);
+    let offers = |state: &State| copy_items(state).iter().any(|item| item.label == "node name");
+    assert!(offers(&state));
+    let Screen::Cluster { tab, .. } = &mut state.screen else { panic!("{:?}", state.screen) };
+    *tab = Tab::Credentials;
+    assert!(!offers(&state));
+}
+
+#[test]
 fn an_unhealthy_cluster_has_no_green_sign() {
     let mut state = fleet();
     let web = id(&state, "web-prod-1");
     state.fleet.entries.get_mut(&web).unwrap().cluster.state = ClusterState::Unhealthy;
     let text = text(&state, 140, 40);
     let row = text.lines().find(|line| line.contains("web-prod-1")).unwrap();
-    assert!(row.contains("! web-prod-1") && row.contains("completed"), "{row}");
+    assert!(row.contains("▲ web-prod-1") && row.contains("completed"), "{row}");
     let other = text.lines().find(|line| line.contains("web-prod-2")).unwrap();
     assert!(other.contains("● web-prod-2"), "{other}");
 }
@@ -777,6 +818,15 @@ fn menus() {
     let commands = ["refresh", "reconcile", "wake-up"].map(named).map(PaletteItem::Command);
     let commands = MenuItems::Commands(commands.to_vec());
     snapshot_at("menu_commands", &menu(commands, 0), 80, 24);
+    let mut state = opened("shop-prod", Tab::Credentials);
+    let prod = state.subject().unwrap().cluster.clone();
+    let location = KubeconfigLocation::Clipboard;
+    state.credentials.accesses = vec![Access { location, ..access(&prod, false, "") }];
+    state.inventory.files = None;
+    let question = forget::question(&state).unwrap();
+    state.menu = Some(Menu::new(MenuItems::forget(question), 1));
+    snapshot_at("menu_forget", &state, 80, 24);
+    snapshot_at("menu_forget", &state, 40, 12);
 }
 
 /// The fleet of the fixtures with a selection; more projects are discovered than configured.

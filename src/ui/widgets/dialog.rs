@@ -135,8 +135,8 @@ pub fn failure(cx: LineContext<'_>, failure: &Failure) -> Vec<Line<'static>> {
     }
     let details: Vec<String> = [
         failure.tried.clone(),
-        failure.code.as_ref().map(|code| format!("code {code}")),
-        failure.trace.as_ref().map(|trace| format!("trace id {trace}")),
+        failure.code.as_ref().map(text::code),
+        failure.trace.as_ref().map(text::trace_id),
     ]
     .into_iter()
     .flatten()
@@ -167,8 +167,8 @@ pub fn shorten(
         && below > 0
         && room > 1
     {
-        let more = plural(below + 1, "more line", "more lines");
-        *last = theme.span(format!("  … {more}: ↓"), Tone::Dim).into();
+        let more = plural(below + 1, text::ONE_MORE_LINE, text::MORE_LINES);
+        *last = theme.span(text::more_lines(more), Tone::Dim).into();
     }
     shown
 }

@@ -145,7 +145,7 @@ fn message_lines(
 fn search_line(cx: LineContext<'_>) -> Line<'static> {
     let LineContext { state, theme, columns } = cx;
     let count = state.search_matches();
-    let count = count.map(|count| format!("{} ", plural(count, "match", "matches")));
+    let count = count.map(|count| format!("{} ", plural(count, text::ONE_MATCH, text::MATCHES)));
     let count = count.unwrap_or_default();
     let left = typed(theme, state.search.input.as_ref());
     spread(left, vec![theme.span(count, Tone::Dim)], columns)
@@ -171,7 +171,7 @@ fn typed<B>(theme: Theme, line: Option<&LineInput<B>>) -> Vec<Span<'static>> {
 
 fn filter_line(cx: LineContext<'_>) -> Line<'static> {
     let LineContext { state, theme, columns } = cx;
-    let shown = format!("{} of {} ", state.view.shown.len(), state.view.counts.all);
+    let shown = text::shown_of(state.view.shown.len(), state.view.counts.all);
     let mut left = typed(theme, state.view.filter_input.as_ref());
     if state.view.shown.is_empty() && state.view.counts.all > 0 {
         let problems = problems(&state.view.filter).join("; ");
@@ -327,13 +327,15 @@ fn ticks(state: &State) -> bool {
 /// The effect of a key in the open menu.
 fn menu_label(kind: &MenuItems, command: Command) -> Option<&'static str> {
     match (kind, command) {
-        (MenuItems::Columns, Command::Mark) => Some("toggle"),
+        (MenuItems::Columns, Command::Mark) => Some(text::PRESS_TOGGLE),
         // Ticked lines stay ticked.
-        (MenuItems::Columns, Command::Back) => Some("close"),
-        (MenuItems::Sort | MenuItems::Scope(_), Command::Open) => Some("select"),
-        (MenuItems::Export(_), Command::Open) => Some("export"),
-        (MenuItems::Copy(_), Command::Open) => Some("copy"),
-        (MenuItems::Commands(_), Command::Open) => Some("run"),
+        (MenuItems::Columns, Command::Back) => Some(text::PRESS_CLOSE),
+        (MenuItems::Sort | MenuItems::Scope(_) | MenuItems::Forget(_), Command::Open) => {
+            Some(text::PRESS_SELECT)
+        }
+        (MenuItems::Export(_), Command::Open) => Some(text::PRESS_EXPORT),
+        (MenuItems::Copy(_), Command::Open) => Some(text::PRESS_COPY),
+        (MenuItems::Commands(_), Command::Open) => Some(text::PRESS_RUN),
         _ => None,
     }
 }
@@ -423,15 +425,15 @@ fn label(state: &State, binding: &Binding) -> String {
         } else if is(Command::Events) && state.nodes.in_full {
             text::ALL_NODES
         } else if is(Command::Open) && is_record {
-            "list"
+            text::PRESS_LIST
         } else if is(Command::Back) && searched() && state.search.input.is_none() {
             text::CLEAR_SEARCH
         } else if is(Command::Back) && state.context() == KeyContext::Help {
-            "close"
+            text::PRESS_CLOSE
         } else if is(Command::Back) && is_fleet && filtered() {
             text::CLEAR_FILTER
         } else if is(Command::Back) && is_fleet && !state.notices.errors.is_empty() {
-            "dismiss"
+            text::PRESS_DISMISS
         } else {
             binding.label
         }

@@ -13,7 +13,7 @@ pub fn status(cx: LineContext<'_>) -> Vec<Span<'static>> {
     let LineContext { state, theme, columns } = cx;
     let mut spans = Vec::new();
     if let Some(speed) = state.shared.settings.demo {
-        spans.push(theme.part("DEMO", Role::Accent));
+        spans.push(theme.part(text::DEMO, Role::Accent));
         // In the demo, estimates and ages are in simulated time.
         if columns >= 60 && speed.to_bits() != 1.0_f64.to_bits() {
             spans.push(theme.span(text::demo_time(speed), Tone::Dim));
@@ -22,9 +22,9 @@ pub fn status(cx: LineContext<'_>) -> Vec<Span<'static>> {
     }
     if columns >= 60 || state.shared.settings.read_only {
         spans.push(if state.shared.settings.read_only {
-            theme.part("READ-ONLY", Role::Title)
+            theme.part(text::MODE_READ_ONLY, Role::Title)
         } else {
-            theme.span("WRITE", Tone::Dim)
+            theme.span(text::MODE_WRITE, Tone::Dim)
         });
         spans.push(Span::raw("  "));
     }
@@ -50,7 +50,7 @@ fn freshness(cx: LineContext<'_>) -> Vec<Span<'static>> {
     if state.is_live() {
         // Below a minute, the age depends on the poll interval; displayed seconds would freeze between polls.
         let text = match (short, age.as_mins()) {
-            (_, 0) => "live".to_owned(),
+            (_, 0) => text::LIVE.to_owned(),
             (true, _) => narrow(age),
             (false, _) => text::live(long(age)),
         };
@@ -65,7 +65,7 @@ fn freshness(cx: LineContext<'_>) -> Vec<Span<'static>> {
 
 /// The program's name and the path to the current screen.
 pub fn path(theme: Theme, parts: &[&str]) -> Vec<Span<'static>> {
-    let mut spans = vec![Span::raw(" "), theme.part("skeys", Role::Accent), Span::raw("  ")];
+    let mut spans = vec![Span::raw(" "), theme.part(text::PROGRAM, Role::Accent), Span::raw("  ")];
     let last = parts.len().saturating_sub(1);
     for (index, part) in parts.iter().enumerate() {
         if index > 0 {
@@ -84,7 +84,7 @@ pub fn path(theme: Theme, parts: &[&str]) -> Vec<Span<'static>> {
 pub fn identity(cx: LineContext<'_>, full: bool) -> Vec<Span<'static>> {
     let Some(identity) = &cx.state.shared.identity else { return Vec::new() };
     let mut spans = vec![
-        cx.span("as ", Tone::Dim),
+        cx.span(text::SIGNED_IN_AS, Tone::Dim),
         Span::raw(crate::domain::text::cut_middle(&identity.who, 30)),
     ];
     if full {

@@ -57,7 +57,7 @@ fn unreachable_line(cx: LineContext<'_>, region: &Region) -> Option<Line<'static
     } else {
         text::next_retry(long(SignedDuration::try_from(left).unwrap_or(SignedDuration::MAX)))
     };
-    let projects = plural(failing().count(), "project", "projects");
+    let projects = plural(failing().count(), text::ONE_PROJECT, text::PROJECTS);
     let tail = text::unreachable_tail(&age, &projects, &next);
     let head = format!("{region}: {}", oldest.failure.message);
     let head = cut_end(&head, columns.saturating_sub(3 + width(&tail)).max(20));
@@ -103,7 +103,7 @@ fn failing_lines(
 }
 
 fn more(count: usize) -> String {
-    if count == 0 { String::new() } else { format!("  +{count} more") }
+    if count == 0 { String::new() } else { text::more_outages(count) }
 }
 
 fn place(state: &State, scope: &Scope) -> String {
@@ -149,7 +149,7 @@ fn last_known(cx: LineContext<'_>) -> Option<Line<'static>> {
     let known = || state.fleet.selected().filter(is_old);
     let oldest = known().map(|entry| entry.seen.wall).min()?;
     let age = passed(oldest, now.wall);
-    let text = text::last_known(plural(known().count(), "cluster", "clusters"), &age);
+    let text = text::last_known(plural(known().count(), text::ONE_CLUSTER, text::CLUSTERS), &age);
     Some(cx.line(vec![theme.span(" ~ ", Tone::Warn), Span::raw(text)]))
 }
 
@@ -217,8 +217,8 @@ pub fn asides(state: &State) -> Vec<String> {
     let skipped: usize = state.fleet.selected_scopes().map(|(_, scope)| scope.skipped).sum();
     if skipped > 0 {
         texts.push(text::unreadable(
-            plural(skipped, "entry", "entries"),
-            if skipped == 1 { "is" } else { "are" },
+            plural(skipped, text::ONE_ENTRY, text::ENTRIES),
+            if skipped == 1 { text::IS } else { text::ARE },
         ));
     }
     texts

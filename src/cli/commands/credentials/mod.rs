@@ -6,9 +6,10 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::SignedDuration;
 use tokio::sync::watch;
 
+use crate::app::credentials::report::CredentialsReport;
 use crate::app::credentials::text::unusable;
 use crate::app::nodes::text::{unavailable, unseen};
 use crate::app::settings::ObservationScope;
@@ -22,15 +23,12 @@ use crate::cli::wiring::{Found, Session};
 use crate::clients::kubernetes::{ObserverTarget, observe};
 use crate::clients::ske::Reading;
 use crate::clock::Clock;
-use crate::domain::checklist::{ChecklistClient, LocalChecklist};
+use crate::domain::checklist::LocalChecklist;
 use crate::domain::cluster::Cluster;
-use crate::domain::credential::{
-    FoundFile, InCluster, Issuance, KnownCredential, Reference, Trial, Verdict,
-};
+use crate::domain::credential::{InCluster, Issuance, Reference, Trial};
 use crate::domain::failure::Failure;
 use crate::domain::known_checklist::KnownChecklist;
 use crate::domain::kubeconfig::{KubeconfigKind, ParsedKubeconfig};
-use crate::domain::kubectl::KubectlContext;
 use crate::domain::snapshot::{ClusterSnapshot, ObserverEvent, Unavailable};
 use crate::runtime::blocking::{FILE_LIMIT, run_blocking};
 use crate::runtime::trials::try_location;
@@ -44,65 +42,11 @@ pub const UNCHECKED: u8 = 4;
 /// Timeout for the cluster's own API.
 const OBSERVE_LIMIT: Duration = Duration::from_mins(1);
 
-/// Everything known about the credentials of a cluster.
-struct Report {
-    cluster: Cluster,
-    now: Timestamp,
-    known: Vec<(KnownCredential, Option<Trial>)>,
-    files: Vec<FoundFile>,
-    /// Why skeys's records could not be read.
-    not_recorded: Option<String>,
-    in_cluster: Result<InCluster, String>,
-    /// How kubectl reaches the cluster.
-    context: Option<KubectlContext>,
-    /// Clients that no program can find.
-    checklist: KnownChecklist,
-    /// Why the shared checklist is not read, as a clause.
-    checklist_unseen: String,
-}
-
-impl Report {
-    /// Whether a known credential stops working on *complete*, or already has.
-    fn breaks(&self) -> bool {
-        let phase = &self.cluster.rotation.phase;
-        let ends = |(known, trial): &(KnownCredential, Option<Trial>)| {
-            matches!(
-                known.verdict,
-                Verdict::Dead | Verdict::BreaksOnStart | Verdict::BreaksOnComplete
-            ) || trial.as_ref().is_some_and(|trial| trial.contradicts(known.verdict, phase))
-        };
-        let inside = self.in_cluster.as_ref().ok();
-        let open = self.open_clients().next().is_some();
-        self.known.iter().any(ends) || inside.is_some_and(InCluster::breaks) || open
-    }
-
-    /// Whether something could not be read or judged, so that the result is incomplete.
-    fn is_incomplete(&self) -> bool {
-        let unclear = |(known, trial): &(KnownCredential, Option<Trial>)| {
-            known.verdict == Verdict::CannotTell
-                || known.verdict.lasts()
-                    && matches!(trial, Some(Trial::Refused(_) | Trial::NoAnswer(_)))
-        };
-        self.not_recorded.is_some()
-            || !self.cluster.rotation.is_clear()
-            || self.files.iter().any(|file| file.contexts.is_err())
-            || self.known.iter().any(unclear)
-            || self.in_cluster.as_ref().map_or(true, |inside| !inside.is_complete())
-            || !self.checklist.is_current
-    }
-
-    fn status(&self) -> u8 {
-        match (self.breaks(), self.is_incomplete()) {
-            (true, _) => BREAKS,
-            (false, true) => UNCHECKED,
-            (false, false) => 0,
-        }
-    }
-
-    /// Clients that do not have credentials of the open rotation yet.
-    fn open_clients(&self) -> impl Iterator<Item = &ChecklistClient> {
-        let rotation = &self.cluster.rotation;
-        self.checklist.open(rotation).filter(|_| rotation.phase.is_open())
+fn status(report: &CredentialsReport) -> u8 {
+    match (report.breaks(), report.is_incomplete()) {
+        (true, _) => BREAKS,
+        (false, true) => UNCHECKED,
+        (false, false) => 0,
     }
 }
 
@@ -154,11 +98,12 @@ pub async fn run(
     };
     let context = credentials.kubectl_context(&cluster, &files, now);
     let in_cluster = seen.map(|snapshot| InCluster::of(&cluster, &credentials, &snapshot, now));
-    let report = Report {
+    let report = CredentialsReport {
         cluster,
         now,
         known,
-        files,
+        files: files.into(),
+        no_files: None,
         not_recorded,
         in_cluster,
         context,
@@ -169,7 +114,7 @@ pub async fn run(
     Ok(Output {
         out: render::report(&report, arguments.format),
         err: session.noted() + &warning,
-        status: report.status(),
+        status: status(&report),
     })
 }
 

@@ -2,9 +2,10 @@
 
 use std::sync::Arc;
 
+use crate::app::credentials::report::CredentialsReport;
 use crate::app::credentials::text;
 use crate::cli::args::Format;
-use crate::cli::commands::credentials::{BREAKS, Report, UNCHECKED, render};
+use crate::cli::commands::credentials::{BREAKS, UNCHECKED, render, status};
 use crate::domain::credential::{
     CredentialKind, FoundFile, Generation, InCluster, KnownCredential, KubeconfigLocation,
     StaleCertificate, StaleToken, Trial, Verdict,
@@ -16,15 +17,16 @@ use crate::domain::rotation::{Phase, Rotation};
 use crate::domain::snapshot::Unseen;
 
 /// Makes a report incomplete.
-type Change<'a> = &'a dyn Fn(&mut Report);
+type Change<'a> = &'a dyn Fn(&mut CredentialsReport);
 
 /// Everything was read, and nothing was found.
-fn report() -> Report {
-    Report {
+fn report() -> CredentialsReport {
+    CredentialsReport {
         cluster: cluster("shop", Phase::Prepared),
         now: now(),
         known: Vec::new(),
-        files: Vec::new(),
+        files: Arc::default(),
+        no_files: None,
         not_recorded: None,
         in_cluster: Ok(InCluster {
             tokens: Vec::new(),
@@ -71,7 +73,7 @@ fn stale_token(generation: Generation) -> StaleToken {
 #[test]
 fn only_what_was_looked_at_in_full_ends_with_zero() {
     let whole = report();
-    assert_eq!(whole.status(), 0);
+    assert_eq!(status(&whole), 0);
     assert!(render::report(&whole, Format::Table).contains(&format!("{}\n", text::NONE_FOUND)));
     let broken = FoundFile {
         path: "~/.kube/broken.yaml".into(),
@@ -80,27 +82,27 @@ fn only_what_was_looked_at_in_full_ends_with_zero() {
         wide_mode: None,
         contexts: Err("not UTF-8".into()),
     };
-    let unseen = |report: &mut Report| {
+    let unseen = |report: &mut CredentialsReport| {
         if let Ok(inside) = &mut report.in_cluster {
             inside.unseen.push(("pods", Unseen::Failing("forbidden".into())));
         }
     };
-    let no_requests = |report: &mut Report| {
+    let no_requests = |report: &mut CredentialsReport| {
         if let Ok(inside) = &mut report.in_cluster {
             inside.certificates = None;
         }
     };
-    let too_early = |report: &mut Report| {
+    let too_early = |report: &mut CredentialsReport| {
         if let Ok(inside) = &mut report.in_cluster {
             inside.pods_are_judged = false;
         }
     };
-    let unclear_token = |report: &mut Report| {
+    let unclear_token = |report: &mut CredentialsReport| {
         if let Ok(inside) = &mut report.in_cluster {
             inside.tokens.push(stale_token(Generation::Unknown));
         }
     };
-    let unclear_request = |report: &mut Report| {
+    let unclear_request = |report: &mut CredentialsReport| {
         if let Ok(inside) = &mut report.in_cluster {
             inside.certificates = Some(vec![StaleCertificate {
                 request: "csr-1".into(),
@@ -115,7 +117,7 @@ fn only_what_was_looked_at_in_full_ends_with_zero() {
         (text::PODS_UNKNOWN, &too_early),
         ("? service-account token ci/robot", &unclear_token),
         ("HTTP 401", &|report| report.in_cluster = Err("HTTP 401".into())),
-        ("not UTF-8", &|report| report.files.push(broken.clone())),
+        ("not UTF-8", &|report| report.files = [broken.clone()].into()),
         ("state.json", &|report| report.not_recorded = Some("state.json: it is empty".into())),
         ("forbidden", &unseen),
         ("", &no_requests),
@@ -139,13 +141,13 @@ fn only_what_was_looked_at_in_full_ends_with_zero() {
     for (why, change) in incomplete {
         let mut report = report();
         change(&mut report);
-        assert_eq!(report.status(), UNCHECKED, "{why}");
+        assert_eq!(status(&report), UNCHECKED, "{why}");
         let table = render::report(&report, Format::Table);
         assert!(table.contains(text::NONE_FOUND_READ) && table.contains(why), "{table}");
         let json = render::report(&report, Format::Json);
         assert!(json.contains("\"everything_checked\": false"), "{json}");
         report.known.push((known(Verdict::BreaksOnComplete), None));
-        assert_eq!(report.status(), BREAKS, "what breaks is known");
+        assert_eq!(status(&report), BREAKS, "what breaks is known");
     }
     for change in [
         (|rotation| rotation.initiated = None) as fn(&mut Rotation),
@@ -154,7 +156,7 @@ fn only_what_was_looked_at_in_full_ends_with_zero() {
     ] {
         let mut report = report();
         change(&mut report.cluster.rotation);
-        assert_eq!(report.status(), UNCHECKED, "nothing can be judged by it");
+        assert_eq!(status(&report), UNCHECKED, "nothing can be judged by it");
         let table = render::report(&report, Format::Table);
         assert!(table.contains(&format!("? {}\n", text::ROTATION_UNCLEAR)), "{table}");
         assert!(render::report(&report, Format::Json).contains("\"rotation_unclear\": true"));
@@ -172,25 +174,25 @@ fn the_status_is_that_of_the_worst_result() {
     early.cluster.rotation.phase = Phase::Preparing;
     let refused = Trial::Refused("HTTP 401".into());
     early.known.push((known(Verdict::SurvivesComplete), Some(refused)));
-    assert_eq!(early.status(), UNCHECKED, "not accepted yet");
+    assert_eq!(status(&early), UNCHECKED, "not accepted yet");
     early.cluster.rotation.phase = Phase::Prepared;
-    assert_eq!(early.status(), BREAKS, "judged wrongly");
+    assert_eq!(status(&early), BREAKS, "judged wrongly");
     let table = render::report(&early, Format::Table);
     assert!(table.contains("refused (HTTP 401), contrary to the verdict"), "{table}");
     let json = render::report(&early, Format::Json);
     assert!(json.contains("\"tried_why\": \"HTTP 401\""), "{json}");
     let mut unclear = report();
     unclear.known.push((known(Verdict::CannotTell), None));
-    assert_eq!(unclear.status(), UNCHECKED);
+    assert_eq!(status(&unclear), UNCHECKED);
     unclear.known = vec![(known(Verdict::SurvivesComplete), None)];
-    assert_eq!(unclear.status(), 0);
+    assert_eq!(status(&unclear), 0);
     unclear.known[0].1 = Some(Trial::NotTried("a plugin signs in".into()));
-    assert_eq!(unclear.status(), 0);
+    assert_eq!(status(&unclear), 0);
     unclear.known[0].1 = Some(Trial::NoAnswer("refused".into()));
-    assert_eq!(unclear.status(), UNCHECKED, "it was to be proved");
+    assert_eq!(status(&unclear), UNCHECKED, "it was to be proved");
     let mut inside = report();
     if let Ok(inside) = &mut inside.in_cluster {
         inside.tokens.push(stale_token(Generation::Previous));
     }
-    assert_eq!(inside.status(), BREAKS);
+    assert_eq!(status(&inside), BREAKS);
 }

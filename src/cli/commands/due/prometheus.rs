@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::cli::commands::due::{CheckedCluster, Report, text};
 use crate::domain::age::since;
-use crate::domain::cluster::Scope;
+use crate::domain::cluster::{Scope, VersionInUse};
 
 /// `{name="value",…}`, escaped as the format requires.
 fn labels(scope: &Scope, more: &[(&str, &str)]) -> String {
@@ -54,9 +54,11 @@ pub(super) fn metrics(report: &Report) -> String {
         }
         limits.insert(of(checked, &[]), checked.limit.as_secs());
         phases.insert(of(checked, &[("phase", cluster.rotation.phase.api_word())]), 1);
-        if let Some(expires) = cluster.version_expires {
-            let labels = of(checked, &[("version", cluster.version.as_str())]);
-            versions.insert(labels, expires.as_second());
+        for VersionInUse { pool, version, expires } in cluster.versions() {
+            let Some(expires) = expires else { continue };
+            let mut more = vec![("version", version.as_str())];
+            more.extend(pool.map(|pool| ("pool", pool)));
+            earliest(&mut versions, of(checked, &more), expires.as_second());
         }
         for pool in &cluster.pools {
             if let Some(expires) = pool.image_expires {

@@ -96,9 +96,15 @@ fn detail(due: &Due, now: Timestamp) -> String {
         Due::Kubeconfig { location, kind, expires } => {
             expiry(text::credential(kind.label(), location.describe()), *expires, now)
         }
-        Due::KubernetesVersion { version, expires } => expiry(version.clone(), *expires, now),
+        Due::KubernetesVersion { pool, version, expires } => {
+            expiry(of_pool(version, pool.as_deref()), *expires, now)
+        }
         Due::Image { pool, image, expires } => expiry(text::pool(image, pool), *expires, now),
     }
+}
+
+fn of_pool(version: &str, pool: Option<&str>) -> String {
+    pool.map_or_else(|| version.to_owned(), |pool| text::pool(version, pool))
 }
 
 fn expiry(subject: String, at: Timestamp, now: Timestamp) -> String {
@@ -137,8 +143,8 @@ fn entry((checked, due): (&CheckedCluster, &Due)) -> Value {
         Due::Kubeconfig { location, expires, .. } => {
             (None, Some(*expires), Some(location.describe()))
         }
-        Due::KubernetesVersion { version, expires } => {
-            (None, Some(*expires), Some(version.clone()))
+        Due::KubernetesVersion { pool, version, expires } => {
+            (None, Some(*expires), Some(of_pool(version, pool.as_deref())))
         }
         Due::Image { image, pool, expires } => {
             (None, Some(*expires), Some(text::pool(image, pool)))

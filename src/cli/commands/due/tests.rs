@@ -6,7 +6,7 @@ use jiff::SignedDuration;
 
 use crate::cli::args::DueFormat;
 use crate::cli::commands::due::{CheckedCluster, Report, render, text};
-use crate::domain::cluster::{Cluster, ProjectId, Region, Scope};
+use crate::domain::cluster::{Cluster, KubernetesVersion, ProjectId, Region, Scope};
 use crate::domain::credential::{CredentialKind, KnownCredential, KubeconfigLocation, Verdict};
 use crate::domain::due::{DueLimits, due};
 use crate::domain::fixtures::{cluster, now};
@@ -48,6 +48,8 @@ fn report() -> Report {
     let mut expiring = cluster("expiring", Phase::Completed);
     expiring.version_expires = Some(now() + days(9));
     expiring.pools[0].image_expires = Some(now() - days(2));
+    expiring.pools[0].version = Some(KubernetesVersion::new("1.31.9"));
+    expiring.pools[0].version_expires = Some(now() - days(1));
     let kubeconfigs = vec![
         known(file("~/.kube/a \"b\"\\c.yaml"), -3),
         known(file("~/.kube/config"), 2),

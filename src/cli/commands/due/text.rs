@@ -42,7 +42,7 @@ texts! {
     METRIC_AGE = "Age of the credentials";
     METRIC_LIMIT = "Allowed age of the credentials";
     METRIC_PHASE = "Phase of the rotation, always 1";
-    METRIC_VERSION = "When the Kubernetes version expires, in seconds since 1970";
+    METRIC_VERSION = "When the Kubernetes version of a cluster or node pool expires, in seconds since 1970";
     METRIC_IMAGE = "When the operating system image of a node pool expires, in seconds since 1970";
     METRIC_KUBECONFIG = "When a kubeconfig on this machine expires, in seconds since 1970";
 }
