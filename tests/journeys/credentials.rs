@@ -14,7 +14,7 @@ use skeys::testing::domain::credential::CredentialFacts;
 use skeys::testing::domain::kubeconfig::{KubeconfigKind, ParsedKubeconfig};
 use skeys::testing::domain::secret::Secret;
 use skeys::testing::simulator::cluster::objects::{ObjectKey, ObjectKind};
-use skeys::testing::simulator::faults::Fault;
+use skeys::testing::simulator::faults::{Fault, FaultEffect};
 
 use crate::simulated_cluster::{client, observing};
 use crate::support::{Journey, Setting};
@@ -468,4 +468,52 @@ async fn k8s_29_old_tokens_and_pods_without_the_new_authority_are_found_before_c
     // Those of the platform are left.
     journey.says("kube-system/");
     journey.says(old);
+}
+
+#[tokio::test]
+async fn k8s_26_what_is_forbidden_in_the_cluster_is_no_tick_on_any_screen_before_complete() {
+    let prepared = "[[projects.clusters]]\nname = \"odd\"\nphase = \"PREPARED\"\ninitiated_ago = \"5h\"\n\
+        completed_ago = \"120d\"\nusual_workloads = false\npools = [{ name = \"web\", nodes = 3 }]\n";
+    let (token, pod) = (
+        "✓ no service-account token from before the start",
+        "✓ no pod that trusts only the old CA",
+    );
+    let requests = "/apis/certificates.k8s.io/v1/certificatesigningrequests";
+    for (path, kind, tick) in [
+        ("/api/v1/secrets", "token secrets", Some(token)),
+        ("/api/v1/pods", "pods", Some(pod)),
+        ("/api/v1/configmaps", "configmaps", Some(pod)),
+        ("/api/v1/serviceaccounts", "serviceaccounts", None),
+        (requests, "CertificateSigningRequests", None),
+    ] {
+        for begins_later in [false, true] {
+            let forbid = || Fault::for_cluster("odd", path, FaultEffect::Forbid {});
+            let setting = observing(ObservationScope::Open, prepared);
+            let faults = if begins_later { Vec::new() } else { vec![forbid()] };
+            let mut journey = Journey::with(Setting { faults, size: (150, 64), ..setting }).await;
+            journey.press("<enter>4").await;
+            if begins_later {
+                journey.says(token);
+                journey.says(pod);
+                journey.order(forbid());
+                // Until every watch has ended and been tried again.
+                journey.pass(30, 20).await;
+            }
+            let unread = match kind {
+                "CertificateSigningRequests" => format!("? {kind} are not read"),
+                _ => format!("? {kind} not checked: "),
+            };
+            journey.says(&unread);
+            for shown in [token, pod] {
+                let is_shown = journey.words().contains(shown);
+                assert_eq!(is_shown, tick != Some(shown), "{kind}: {shown}\n{}", journey.screen());
+            }
+            journey.press("R").await;
+            let finding = match kind {
+                "CertificateSigningRequests" => format!("? {kind} are not read in full"),
+                _ => format!("? {kind} unknown: "),
+            };
+            journey.says(&finding);
+        }
+    }
 }
