@@ -3,8 +3,10 @@
 use std::cell::Cell;
 use std::collections::BTreeSet;
 use std::fs;
+use std::io::{self, Read as _};
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::Path;
+use std::process::Stdio;
 use std::time::Duration;
 
 use proptest::prelude::*;
@@ -960,22 +962,83 @@ fn file_16_a_file_that_became_unreadable_is_set_aside_before_it_is_replaced() {
     assert!(note.unwrap().contains("newer version"));
 }
 
+fn record(who: &str, text: &str) -> Record {
+    Record {
+        at: now(),
+        who: who.into(),
+        cluster: Some(ClusterId::new("p", "eu01", "shop")),
+        action: "start".into(),
+        request: None,
+        outcome: Outcome::Done,
+        text: text.into(),
+        expires: Some(now()),
+        trace: None,
+        findings: vec!["! one".into()],
+    }
+}
+
+/// Records that each child of the next test appends.
+const APPENDED: usize = 60;
+
+/// Child process of the next test: appends records as soon as its standard input ends.
+#[test]
+fn child_that_appends() {
+    let Ok(name) = std::env::var("SKEYS_CHILD_APPENDS") else { return };
+    let folder = std::env::var("SKEYS_CHILD_FOLDER").unwrap();
+    let journal = Journal::open(Path::new(&folder)).unwrap();
+    io::stdin().read_to_end(&mut Vec::new()).unwrap();
+    for number in 0..APPENDED {
+        // From short lines to those of many pages.
+        let count = if number % 9 == 0 { 200 } else { 1 };
+        let findings = vec![name.repeat(200); count];
+        let record = Record { findings, ..record(&name, &number.to_string()) };
+        if number % 2 == 0 {
+            // As while another process holds the lock for long.
+            journal.append_without_lock(&record).unwrap();
+        } else {
+            while let LockOutcome::Locked(_) = journal.append(&record).unwrap() {}
+        }
+    }
+}
+
+#[test]
+fn file_18_lines_that_several_processes_append_at_once_are_whole_and_none_is_lost() {
+    let home = tempfile::tempdir().unwrap();
+    let me = std::env::current_exe().unwrap();
+    let names = ["a", "b", "c", "d"];
+    let mut children = names.map(|name| {
+        std::process::Command::new(&me)
+            .args(["--exact", "store::tests::child_that_appends"])
+            .env("SKEYS_CHILD_APPENDS", name)
+            .env("SKEYS_CHILD_FOLDER", home.path())
+            .stdin(Stdio::piped())
+            .stdout(Stdio::null())
+            .spawn()
+            .unwrap()
+    });
+    // All of them begin now.
+    children.iter_mut().for_each(|child| drop(child.stdin.take()));
+    assert!(children.iter_mut().all(|child| child.wait().unwrap().success()));
+    let journal = Journal::open(home.path()).unwrap();
+    let extract = journal.extract(u64::MAX, |_| true).unwrap();
+    assert_eq!((extract.skipped, extract.is_cut), (0, false));
+    for name in names {
+        let own = extract.records.iter().filter(|record| record.who == name);
+        let numbers: Vec<usize> = own
+            .map(|record| {
+                assert!(record.findings.iter().all(|finding| *finding == name.repeat(200)));
+                record.text.parse().unwrap()
+            })
+            .collect();
+        assert_eq!(numbers, (0..APPENDED).collect::<Vec<_>>(), "{name}: each once, in order");
+    }
+}
+
 #[test]
 fn file_17_a_torn_line_is_terminated_and_reported() {
     let home = tempfile::tempdir().unwrap();
     let journal = Journal::open(&home.path().join("new")).unwrap();
-    let record = Record {
-        at: now(),
-        who: "me".into(),
-        cluster: None,
-        action: "start".into(),
-        request: None,
-        outcome: Outcome::Done,
-        text: "a b".into(),
-        expires: Some(now()),
-        trace: None,
-        findings: vec!["! one".into()],
-    };
+    let record = record("me", "a b");
     assert_eq!(journal.append(&record), Ok(LockOutcome::Done(())));
     let path = home.path().join("new/journal.jsonl");
     let torn = fs::read_to_string(&path).unwrap() + "{\"at\": \"20";

@@ -1,6 +1,6 @@
 //! Terminals that are small, dumb, without colours, or absent.
 
-use crate::support::{SKEYS, Terminal, plain};
+use crate::support::{Pace, SKEYS, Terminal, plain};
 
 #[test]
 fn keys_move_and_open_and_help_lists_the_keymap() {
@@ -339,4 +339,24 @@ fn the_help_lists_commands_and_flags() {
     assert!(err.contains("--token"), "{err}");
     let (status, out, _) = plain(home.path(), &["--version"], &[]);
     assert_eq!((status, out.trim()), (0, concat!("skeys ", env!("CARGO_PKG_VERSION"))));
+}
+
+#[test]
+fn tty_06_a_slow_terminal_gets_the_latest_frame_and_not_all_in_between() {
+    let mut terminal = Terminal::demo(120, 40);
+    terminal.take_output(Pace::Held);
+    // Each of them draws the whole screen in other colors: 700 kB in all.
+    for _ in 0..200 {
+        terminal.send(b"T");
+        std::thread::sleep(std::time::Duration::from_millis(5));
+    }
+    terminal.send(b"/zzzy");
+    let before = terminal.bytes().len();
+    terminal.take_output(Pace::Slow);
+    terminal.until("zzzy");
+    let count = terminal.bytes().len() - before;
+    // What the system buffers, the frame that is being written, and the latest one.
+    assert!(count < 100_000, "{count} bytes come before the effect of a key");
+    terminal.send(b"\x03");
+    assert_eq!(terminal.end_restored(), 0);
 }
