@@ -613,6 +613,56 @@ fn file_23_what_a_shell_would_expand_is_expanded_or_refused_and_paths_are_absolu
 }
 
 #[test]
+fn file_13_the_target_in_kubeconfig_is_the_file_that_kubectl_config_writes() {
+    let home = tempfile::tempdir().unwrap();
+    let of = |name: &str| home.path().join(name);
+    for name in ["one", "two"] {
+        fs::write(of(name), ten()).unwrap();
+    }
+    symlink("nowhere", of("dangling")).unwrap();
+    let files = |parts: &str| {
+        // `/` stands for the folder.
+        let listed = parts.replace('/', &of("").display().to_string());
+        Kubeconfigs::new(Some(of("home")), Some(listed.into()), Clock::manual(now()))
+    };
+    // As seen of kubectl 1.32: `kubectl config set-context`.
+    for (parts, target) in [
+        ("", "home/.kube/config"),
+        ("/one", "one"),
+        (":/one", "one"),
+        ("/one:/two", "one"),
+        ("/two:/one:/two", "two"),
+        ("/missing:/two", "two"),
+        ("/dangling:/two", "two"),
+        ("/missing", "missing"),
+        ("/missing:/missing", "missing"),
+        ("/missing:/last", "last"),
+        ("/missing::/last:", "last"),
+        ("/dangling:/last", "last"),
+    ] {
+        let files = files(parts);
+        assert_eq!(files.default_target().unwrap(), of(target), "{parts}");
+        assert!(files.is_default(&of(target)), "{parts}: kubectl reads it");
+        let plan = files.plan(&FileTarget::Merge, &query("shop")).unwrap();
+        assert_eq!(plan.exists, ["one", "two"].contains(&target), "{parts}");
+    }
+    // What kubectl would create where a link leads is refused, and so is what it would not find again.
+    let dangling = files("/dangling").plan(&FileTarget::Merge, &query("shop")).unwrap_err();
+    assert!(dangling.message.contains("link"), "{dangling}");
+    for parts in [":", "::"] {
+        let files = files(parts);
+        let failure = files.default_target().unwrap_err();
+        assert!(failure.message.contains("KUBECONFIG lists no file"), "{parts}: {failure}");
+        assert!(!files.is_default(&of("home/.kube/config")), "kubectl reads no file");
+    }
+    // Nothing is created before something is saved, and then only the target.
+    let files = files("/missing:/last");
+    let save = files.save(&FileTarget::Merge, &fresh(), &options(false), None, false, &unobserved);
+    save.unwrap().into_result().unwrap();
+    assert!(of("last").exists() && !of("missing").exists() && !of("nowhere").exists());
+}
+
+#[test]
 fn cred_09_a_name_without_room_for_a_backup_is_refused_before() {
     let home = tempfile::tempdir().unwrap();
     let files = files(home.path(), &Clock::manual(now()));
