@@ -3,7 +3,7 @@
 use std::cell::Cell;
 use std::collections::BTreeSet;
 use std::fs;
-use std::io::{self, Read as _};
+use std::io::{self, Read as _, Write as _};
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::Path;
 use std::process::Stdio;
@@ -1098,6 +1098,34 @@ fn file_17_a_torn_line_is_terminated_and_reported() {
     assert_eq!(records, [record.clone(), record]);
     assert!(note.unwrap().contains("1 truncated"));
     assert_eq!((mode(&path), mode(&home.path().join("new"))), (0o600, 0o700));
+}
+
+#[test]
+fn file_17_of_a_journal_of_any_size_only_the_end_is_read() {
+    let home = tempfile::tempdir().unwrap();
+    let path = home.path().join("journal.jsonl");
+    // A hole stands for lines that nobody could read to their end: it takes no space, but has 256 GiB.
+    let file = fs::File::create(&path).unwrap();
+    file.set_len(1 << 38).unwrap();
+    let journal = Journal::open(home.path()).unwrap();
+    let line = serde_json::to_string(&record("me", "earlier")).unwrap() + "\n";
+    // More than what is read.
+    let count = 2 * 1024 * 1024 / line.len();
+    fs::OpenOptions::new()
+        .append(true)
+        .open(&path)
+        .unwrap()
+        .write_all(format!("\n{}", line.repeat(count)).as_bytes())
+        .unwrap();
+    assert_eq!(journal.append(&record("me", "last")), Ok(LockOutcome::Done(())));
+    let (records, note) = journal.tail(usize::MAX).unwrap();
+    assert_eq!(note, None, "a line that is cut is not torn");
+    assert!((count / 4..count).contains(&records.len()), "{} of {count}", records.len());
+    assert_eq!(records.last().unwrap().text, "last");
+    let (records, _) = journal.tail(2).unwrap();
+    assert_eq!(records.iter().map(|record| &*record.text).collect::<Vec<_>>(), ["earlier", "last"]);
+    let extract = journal.extract(100 * 1024, |_| true).unwrap();
+    assert!(extract.is_cut && extract.records.len() < count / 4);
 }
 
 #[test]
