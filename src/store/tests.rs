@@ -1052,6 +1052,7 @@ fn child_that_appends() {
 }
 
 #[test]
+#[expect(clippy::disallowed_methods, reason = "it starts itself")]
 fn file_18_lines_that_several_processes_append_at_once_are_whole_and_none_is_lost() {
     let home = tempfile::tempdir().unwrap();
     let me = std::env::current_exe().unwrap();
@@ -1067,7 +1068,9 @@ fn file_18_lines_that_several_processes_append_at_once_are_whole_and_none_is_los
             .unwrap()
     });
     // All of them begin now.
-    children.iter_mut().for_each(|child| drop(child.stdin.take()));
+    for child in &mut children {
+        drop(child.stdin.take());
+    }
     assert!(children.iter_mut().all(|child| child.wait().unwrap().success()));
     let journal = Journal::open(home.path()).unwrap();
     let extract = journal.extract(u64::MAX, |_| true).unwrap();
