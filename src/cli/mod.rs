@@ -55,6 +55,7 @@ pub fn main() -> ExitCode {
         }
     };
     forbid_core_dumps();
+    signals::survive_file_size_limit();
     let opens_dashboard = match &arguments.command {
         Some(Command::Config(command)) => is_guided(command),
         command => matches!(command, None | Some(Command::Demo(_))),

@@ -3,7 +3,7 @@
 use std::ffi::c_int;
 use std::io;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 
 use futures_util::FutureExt as _;
 use futures_util::future::{BoxFuture, select_all};
@@ -30,6 +30,14 @@ fn ignored() -> u64 {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
     mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).unwrap_or(0)
+}
+
+/// A write beyond the limit for file sizes (`ulimit -f`) fails like one on a full disk. By default, a signal would end the
+/// program in the middle of it. Other programs that it starts are not affected: a handler does not survive `exec`.
+pub fn survive_file_size_limit() {
+    // Fails only for signals that cannot be handled.
+    let _unhandled =
+        signal_hook::flag::register(Signal::XFSZ.as_raw(), Arc::new(AtomicBool::new(false)));
 }
 
 /// Exit status of a program ended by a signal, as in shells.

@@ -86,6 +86,9 @@ pub struct SceneCluster {
     /// removed after an hour.
     #[serde(default)]
     pub certificate_requests: Vec<String>,
+    /// How long after the nodes begin to roll the namespaces get the new CA bundle, if the rotation starts in the
+    /// simulator; humantime text. By default they get it before, as since gardener/gardener#15430.
+    pub bundle_delay: Option<String>,
     /// Time until a drain is forced, humantime text.
     #[serde(default = "drain_timeout")]
     pub drain_timeout: String,
@@ -259,6 +262,7 @@ impl SceneCluster {
             usual_workloads: true,
             service_accounts: Vec::new(),
             certificate_requests: Vec::new(),
+            bundle_delay: None,
             drain_timeout: drain_timeout(),
             no_capacity: None,
             clamp: None,
@@ -333,6 +337,7 @@ impl Scene {
             ("initiated_ago", cluster.initiated_ago.as_ref()),
             ("completed_ago", cluster.completed_ago.as_ref()),
             ("clamp", cluster.clamp.as_ref()),
+            ("bundle_delay", cluster.bundle_delay.as_ref()),
             ("drain_timeout", Some(&cluster.drain_timeout)),
         ];
         let used = cluster.service_accounts.iter().map(|a| ("used_ago", a.used_ago.as_ref()));

@@ -84,23 +84,33 @@ impl Kubeconfigs {
         files
     }
 
+    /// Whether kubectl reads what `$KUBECONFIG` lists instead of `~/.kube/config`, even if it lists only empty parts.
+    fn replaces_usual(&self) -> bool {
+        self.kubeconfig_env.as_ref().is_some_and(|listed| !listed.is_empty())
+    }
+
     /// Whether kubectl reads a file by default.
     pub(super) fn is_default(&self, file: &Path) -> bool {
         let listed = self.listed();
         let usual = || self.home.as_ref().map(|home| home.join(".kube/config"));
-        let is_usual = || listed.is_empty() && usual().is_some_and(|usual| usual == file);
+        let is_usual = || !self.replaces_usual() && usual().is_some_and(|usual| usual == file);
         self.only_in.is_none() && (is_usual() || listed.iter().any(|listed| listed == file))
     }
 
-    /// The file to merge into: the first existing one of `$KUBECONFIG`, its last if none exists, or `~/.kube/config`.
+    /// The file to merge into, as for `kubectl config`: the first existing one of `$KUBECONFIG`, its last if none exists,
+    /// or `~/.kube/config`.
     pub fn default_target(&self) -> Result<PathBuf, Failure> {
         if let Some(folder) = &self.only_in {
             return Ok(folder.join("config"));
         }
         let listed = self.listed();
-        let existing = listed.iter().find(|file| file.symlink_metadata().is_ok());
+        let existing = listed.iter().find(|file| file.metadata().is_ok());
         if let Some(file) = existing.or(listed.last()) {
             return Ok(file.clone());
+        }
+        if self.replaces_usual() {
+            return Err(Failure::new(FailureKind::NotPossible, "KUBECONFIG lists no file")
+                .hint("Unset KUBECONFIG or set it to a file, or save to a separate file"));
         }
         let home = self.home.as_ref().ok_or_else(|| {
             Failure::new(FailureKind::NotPossible, "No home folder and no KUBECONFIG is set")

@@ -3,8 +3,10 @@
 use std::cell::Cell;
 use std::collections::BTreeSet;
 use std::fs;
+use std::io::{self, Read as _, Write as _};
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::Path;
+use std::process::Stdio;
 use std::time::Duration;
 
 use proptest::prelude::*;
@@ -611,6 +613,56 @@ fn file_23_what_a_shell_would_expand_is_expanded_or_refused_and_paths_are_absolu
 }
 
 #[test]
+fn file_13_the_target_in_kubeconfig_is_the_file_that_kubectl_config_writes() {
+    let home = tempfile::tempdir().unwrap();
+    let of = |name: &str| home.path().join(name);
+    for name in ["one", "two"] {
+        fs::write(of(name), ten()).unwrap();
+    }
+    symlink("nowhere", of("dangling")).unwrap();
+    let files = |parts: &str| {
+        // `/` stands for the folder.
+        let listed = parts.replace('/', &of("").display().to_string());
+        Kubeconfigs::new(Some(of("home")), Some(listed.into()), Clock::manual(now()))
+    };
+    // As seen of kubectl 1.32: `kubectl config set-context`.
+    for (parts, target) in [
+        ("", "home/.kube/config"),
+        ("/one", "one"),
+        (":/one", "one"),
+        ("/one:/two", "one"),
+        ("/two:/one:/two", "two"),
+        ("/missing:/two", "two"),
+        ("/dangling:/two", "two"),
+        ("/missing", "missing"),
+        ("/missing:/missing", "missing"),
+        ("/missing:/last", "last"),
+        ("/missing::/last:", "last"),
+        ("/dangling:/last", "last"),
+    ] {
+        let files = files(parts);
+        assert_eq!(files.default_target().unwrap(), of(target), "{parts}");
+        assert!(files.is_default(&of(target)), "{parts}: kubectl reads it");
+        let plan = files.plan(&FileTarget::Merge, &query("shop")).unwrap();
+        assert_eq!(plan.exists, ["one", "two"].contains(&target), "{parts}");
+    }
+    // What kubectl would create where a link leads is refused, and so is what it would not find again.
+    let dangling = files("/dangling").plan(&FileTarget::Merge, &query("shop")).unwrap_err();
+    assert!(dangling.message.contains("link"), "{dangling}");
+    for parts in [":", "::"] {
+        let files = files(parts);
+        let failure = files.default_target().unwrap_err();
+        assert!(failure.message.contains("KUBECONFIG lists no file"), "{parts}: {failure}");
+        assert!(!files.is_default(&of("home/.kube/config")), "kubectl reads no file");
+    }
+    // Nothing is created before something is saved, and then only the target.
+    let files = files("/missing:/last");
+    let save = files.save(&FileTarget::Merge, &fresh(), &options(false), None, false, &unobserved);
+    save.unwrap().into_result().unwrap();
+    assert!(of("last").exists() && !of("missing").exists() && !of("nowhere").exists());
+}
+
+#[test]
 fn cred_09_a_name_without_room_for_a_backup_is_refused_before() {
     let home = tempfile::tempdir().unwrap();
     let files = files(home.path(), &Clock::manual(now()));
@@ -981,22 +1033,86 @@ fn file_16_a_file_that_became_unreadable_is_set_aside_before_it_is_replaced() {
     assert!(note.unwrap().contains("newer version"));
 }
 
+fn record(who: &str, text: &str) -> Record {
+    Record {
+        at: now(),
+        who: who.into(),
+        cluster: Some(ClusterId::new("p", "eu01", "shop")),
+        action: "start".into(),
+        request: None,
+        outcome: Outcome::Done,
+        text: text.into(),
+        expires: Some(now()),
+        trace: None,
+        findings: vec!["! one".into()],
+    }
+}
+
+/// Records that each child of the next test appends.
+const APPENDED: usize = 60;
+
+/// Child process of the next test: appends records as soon as its standard input ends.
+#[test]
+fn child_that_appends() {
+    let Ok(name) = std::env::var("SKEYS_CHILD_APPENDS") else { return };
+    let folder = std::env::var("SKEYS_CHILD_FOLDER").unwrap();
+    let journal = Journal::open(Path::new(&folder)).unwrap();
+    io::stdin().read_to_end(&mut Vec::new()).unwrap();
+    for number in 0..APPENDED {
+        // From short lines to those of many pages.
+        let count = if number % 9 == 0 { 200 } else { 1 };
+        let findings = vec![name.repeat(200); count];
+        let record = Record { findings, ..record(&name, &number.to_string()) };
+        if number % 2 == 0 {
+            // As while another process holds the lock for long.
+            journal.append_without_lock(&record).unwrap();
+        } else {
+            while let LockOutcome::Locked(_) = journal.append(&record).unwrap() {}
+        }
+    }
+}
+
+#[test]
+#[expect(clippy::disallowed_methods, reason = "it starts itself")]
+fn file_18_lines_that_several_processes_append_at_once_are_whole_and_none_is_lost() {
+    let home = tempfile::tempdir().unwrap();
+    let me = std::env::current_exe().unwrap();
+    let names = ["a", "b", "c", "d"];
+    let mut children = names.map(|name| {
+        std::process::Command::new(&me)
+            .args(["--exact", "store::tests::child_that_appends"])
+            .env("SKEYS_CHILD_APPENDS", name)
+            .env("SKEYS_CHILD_FOLDER", home.path())
+            .stdin(Stdio::piped())
+            .stdout(Stdio::null())
+            .spawn()
+            .unwrap()
+    });
+    // All of them begin now.
+    for child in &mut children {
+        drop(child.stdin.take());
+    }
+    assert!(children.iter_mut().all(|child| child.wait().unwrap().success()));
+    let journal = Journal::open(home.path()).unwrap();
+    let extract = journal.extract(u64::MAX, |_| true).unwrap();
+    assert_eq!((extract.skipped, extract.is_cut), (0, false));
+    for name in names {
+        let own = extract.records.iter().filter(|record| record.who == name);
+        let numbers: Vec<usize> = own
+            .map(|record| {
+                assert!(record.findings.iter().all(|finding| *finding == name.repeat(200)));
+                record.text.parse().unwrap()
+            })
+            .collect();
+        assert_eq!(numbers, (0..APPENDED).collect::<Vec<_>>(), "{name}: each once, in order");
+    }
+}
+
 #[test]
 fn file_17_a_torn_line_is_terminated_and_reported() {
     let home = tempfile::tempdir().unwrap();
     let journal = Journal::open(&home.path().join("new")).unwrap();
-    let record = Record {
-        at: now(),
-        who: "me".into(),
-        cluster: None,
-        action: "start".into(),
-        request: None,
-        outcome: Outcome::Done,
-        text: "a b".into(),
-        expires: Some(now()),
-        trace: None,
-        findings: vec!["! one".into()],
-    };
+    let record = record("me", "a b");
     assert_eq!(journal.append(&record), Ok(LockOutcome::Done(())));
     let path = home.path().join("new/journal.jsonl");
     let torn = fs::read_to_string(&path).unwrap() + "{\"at\": \"20";
@@ -1006,6 +1122,34 @@ fn file_17_a_torn_line_is_terminated_and_reported() {
     assert_eq!(records, [record.clone(), record]);
     assert!(note.unwrap().contains("1 truncated"));
     assert_eq!((mode(&path), mode(&home.path().join("new"))), (0o600, 0o700));
+}
+
+#[test]
+fn file_17_of_a_journal_of_any_size_only_the_end_is_read() {
+    let home = tempfile::tempdir().unwrap();
+    let path = home.path().join("journal.jsonl");
+    // A hole stands for lines that nobody could read to their end: it takes no space, but has 256 GiB.
+    let file = fs::File::create(&path).unwrap();
+    file.set_len(1 << 38).unwrap();
+    let journal = Journal::open(home.path()).unwrap();
+    let line = serde_json::to_string(&record("me", "earlier")).unwrap() + "\n";
+    // More than what is read.
+    let count = 2 * 1024 * 1024 / line.len();
+    fs::OpenOptions::new()
+        .append(true)
+        .open(&path)
+        .unwrap()
+        .write_all(format!("\n{}", line.repeat(count)).as_bytes())
+        .unwrap();
+    assert_eq!(journal.append(&record("me", "last")), Ok(LockOutcome::Done(())));
+    let (records, note) = journal.tail(usize::MAX).unwrap();
+    assert_eq!(note, None, "a line that is cut is not torn");
+    assert!((count / 4..count).contains(&records.len()), "{} of {count}", records.len());
+    assert_eq!(records.last().unwrap().text, "last");
+    let (records, _) = journal.tail(2).unwrap();
+    assert_eq!(records.iter().map(|record| &*record.text).collect::<Vec<_>>(), ["earlier", "last"]);
+    let extract = journal.extract(100 * 1024, |_| true).unwrap();
+    assert!(extract.is_cut && extract.records.len() < count / 4);
 }
 
 #[test]

@@ -5,11 +5,18 @@ use std::collections::BTreeMap;
 use std::os::unix::fs::PermissionsExt as _;
 use std::sync::atomic::Ordering;
 
+use k8s_openapi::api::apps::v1::Deployment;
+use k8s_openapi::api::core::v1::{ConfigMap, Pod};
+use kube::ResourceExt;
+use kube::api::{Api, ListParams};
+use skeys::testing::app::settings::ObservationScope;
 use skeys::testing::domain::credential::CredentialFacts;
 use skeys::testing::domain::kubeconfig::{KubeconfigKind, ParsedKubeconfig};
 use skeys::testing::domain::secret::Secret;
-use skeys::testing::simulator::faults::Fault;
+use skeys::testing::simulator::cluster::objects::{ObjectKey, ObjectKind};
+use skeys::testing::simulator::faults::{Fault, FaultEffect};
 
+use crate::simulated_cluster::{client, observing};
 use crate::support::{Journey, Setting};
 
 /// From the open form, with the focus on the lifetime, to the merge button.
@@ -383,5 +390,130 @@ async fn cred_11_a_missing_answer_at_exit_is_logged_as_unknown() {
         assert!(last.contains("\"outcome\":\"unknown\""), "{journal}");
         assert!(last.contains("skeys quit before SKE answered"), "{journal}");
         assert!(last.contains("\"expires\":\"2026-11-24T22:00"), "{journal}");
+    }
+}
+
+#[tokio::test]
+async fn k8s_29_old_tokens_and_pods_without_the_new_authority_are_found_before_complete() {
+    // The nodes are replaced before the namespaces get the new bundle.
+    let race = "[[projects.clusters]]\nname = \"race\"\ninitiated_ago = \"40d\"\ncompleted_ago = \"39d\"\n\
+        bundle_delay = \"25m\"\nusual_workloads = false\npools = [{ name = \"web\", nodes = 3 }]\n\
+        workloads = [{ namespace = \"apps\", name = \"front\" }]\n\
+        service_accounts = [\n\
+        { namespace = \"apps\", name = \"deployer\", token = \"manual\", used_ago = \"1h\" },\n\
+        { namespace = \"apps\", name = \"backup\", token = \"manual\", used_ago = \"9d\" },\n]\n";
+    let setting = Setting { size: (150, 64), ..observing(ObservationScope::Open, race) };
+    let mut journey = Journey::with(setting).await;
+    journey.press("/race<enter>R").await;
+    journey.press(START).await;
+    journey.press("<enter>").await;
+    journey.until_holds("PREPARED", (30, 100), |journey| journey.phase("race") == "PREPARED").await;
+    journey.pass(30, 2).await;
+    let (unclear, old) = ("unknown of some pods whether", "got the new certificate authority");
+    let (used, unused) = ("from before the start, used that day or later", "no later use recorded");
+
+    // The bundles are not there yet.
+    journey.press("R").await;
+    journey.says(&format!("? {unclear}"));
+    journey.says(&format!("{used}, will stop working: apps/deployer-token"));
+    journey.says(&format!("{unused}: apps/backup-token"));
+    assert!(!journey.words().contains(old), "{}", journey.screen());
+    journey.press("<esc>4").await;
+    journey.says("? unknown of some pods");
+    journey.hides("✓ no pod that trusts only the old CA");
+
+    // They are there, but no pod has been started since.
+    let text = journey.ask_kubeconfig("race").await;
+    let admin = client(&text).await;
+    let bundles: Api<ConfigMap> = Api::namespaced(admin.clone(), "apps");
+    let certificates = async || {
+        let bundle = bundles.get("kube-root-ca.crt").await.unwrap();
+        bundle.data.unwrap()["ca.crt"].matches("BEGIN").count()
+    };
+    assert_eq!(certificates().await, 1);
+    journey.pass(60, 25).await;
+    assert_eq!(certificates().await, 2);
+    let pods = Api::<Pod>::all(admin.clone()).list(&ListParams::default()).await.unwrap().items;
+    let is_own = |pod: &&Pod| pod.namespace().as_deref() == Some("apps");
+    for pod in pods.iter().filter(is_own) {
+        journey.says(&format!("apps/{}", pod.name_any()));
+    }
+    journey.says(&format!("and {} more: started before", pods.len() - 3));
+    journey.says("restart before complete");
+    journey.press("R").await;
+    journey.says("pods started before their namespace got the new certificate authority");
+    let restart = "-n apps rollout restart deployment/front";
+    journey.says(restart);
+    assert!(!journey.words().contains(unclear), "{}", journey.screen());
+    // It takes something away, and needs consent of its own.
+    journey.press("race<enter><enter>").await;
+    assert_eq!(journey.phase("race"), "PREPARED");
+    journey.press("<esc>").await;
+
+    // What the findings suggest resolves them.
+    let deployments: Api<Deployment> = Api::namespaced(admin, "apps");
+    deployments.restart("front").await.unwrap();
+    journey.with_cluster("race", |cluster| {
+        for name in ["deployer-token", "backup-token"] {
+            let key = ObjectKey::new("apps", name);
+            cluster.data_plane.store.remove(ObjectKind::Secret, &key).unwrap();
+        }
+    });
+    journey.pass(30, 10).await;
+    journey.says("✓ no service-account token from before the start");
+    journey.press("R").await;
+    for gone in ["deployer-token", "backup-token", restart, "apps/front"] {
+        assert!(!journey.words().contains(gone), "{gone}\n{}", journey.screen());
+    }
+    // Those of the platform are left.
+    journey.says("kube-system/");
+    journey.says(old);
+}
+
+#[tokio::test]
+async fn k8s_26_what_is_forbidden_in_the_cluster_is_no_tick_on_any_screen_before_complete() {
+    let prepared = "[[projects.clusters]]\nname = \"odd\"\nphase = \"PREPARED\"\ninitiated_ago = \"5h\"\n\
+        completed_ago = \"120d\"\nusual_workloads = false\npools = [{ name = \"web\", nodes = 3 }]\n";
+    let (token, pod) = (
+        "✓ no service-account token from before the start",
+        "✓ no pod that trusts only the old CA",
+    );
+    let requests = "/apis/certificates.k8s.io/v1/certificatesigningrequests";
+    for (path, kind, tick) in [
+        ("/api/v1/secrets", "token secrets", Some(token)),
+        ("/api/v1/pods", "pods", Some(pod)),
+        ("/api/v1/configmaps", "configmaps", Some(pod)),
+        ("/api/v1/serviceaccounts", "serviceaccounts", None),
+        (requests, "CertificateSigningRequests", None),
+    ] {
+        for begins_later in [false, true] {
+            let forbid = || Fault::for_cluster("odd", path, FaultEffect::Forbid {});
+            let setting = observing(ObservationScope::Open, prepared);
+            let faults = if begins_later { Vec::new() } else { vec![forbid()] };
+            let mut journey = Journey::with(Setting { faults, size: (150, 64), ..setting }).await;
+            journey.press("<enter>4").await;
+            if begins_later {
+                journey.says(token);
+                journey.says(pod);
+                journey.order(forbid());
+                // Until every watch has ended and been tried again.
+                journey.pass(30, 20).await;
+            }
+            let unread = match kind {
+                "CertificateSigningRequests" => format!("? {kind} are not read"),
+                _ => format!("? {kind} not checked: "),
+            };
+            journey.says(&unread);
+            for shown in [token, pod] {
+                let is_shown = journey.words().contains(shown);
+                assert_eq!(is_shown, tick != Some(shown), "{kind}: {shown}\n{}", journey.screen());
+            }
+            journey.press("R").await;
+            let finding = match kind {
+                "CertificateSigningRequests" => format!("? {kind} are not read in full"),
+                _ => format!("? {kind} unknown: "),
+            };
+            journey.says(&finding);
+        }
     }
 }

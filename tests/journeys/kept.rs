@@ -1,10 +1,12 @@
 //! State from a previous run: filter, marks and watches.
 
 use std::fs;
+use std::io::{Seek as _, SeekFrom, Write as _};
+use std::path::Path;
 
 use skeys::testing::simulator::faults::{Fault, FaultEffect};
 
-use crate::support::{Journey, SMALL, Setting};
+use crate::support::{Journey, PROJECT, SMALL, Setting};
 
 /// A run that starts with the state of another one, in a terminal with notifications.
 fn after(journey: &Journey, scene: &str) -> Setting {
@@ -83,4 +85,41 @@ async fn a_kept_filter_shows_as_one_and_can_be_cleared() {
     let third = Journey::with(after(&second, SMALL)).await;
     third.shows("alpha");
     third.hides("esc clear filter");
+}
+
+#[tokio::test]
+async fn file_17_a_journal_with_a_torn_line_and_of_any_size_is_shown_and_continued() {
+    let line = |text: &str| {
+        format!(
+            "{{\"at\":\"2026-11-24T13:00:00Z\",\"who\":\"me\",\"project\":\"{PROJECT}\",\"region\":\"eu01\",\
+             \"cluster\":\"alpha\",\"step\":\"kubeconfig\",\"outcome\":\"done\",\"text\":\"{text}\"}}\n"
+        )
+    };
+    let end = format!("\n{}{{\"at\":\"2026-11-24T13:", line("of the last run"));
+    let prepare = move |home: &Path| {
+        fs::create_dir(home.join("state")).unwrap();
+        let mut file = fs::File::create(home.join("state/journal.jsonl")).unwrap();
+        // A hole: it takes no space.
+        file.set_len(1 << 38).unwrap();
+        file.seek(SeekFrom::End(0)).unwrap();
+        file.write_all(end.as_bytes()).unwrap();
+    };
+    let mut journey =
+        Journey::with(Setting { prepare: Box::new(prepare), ..Setting::default() }).await;
+    journey.press("A").await;
+    journey.says("of the last run");
+    journey.says("1 truncated or unknown journal line(s) are skipped");
+    // The note is dismissed first.
+    journey.press("<esc><esc>/alpha<enter>R<tab><enter>").await;
+    journey.says("Accepted at");
+    // What is recorded now begins on a line of its own.
+    let mut file = fs::File::open(journey.path("state/journal.jsonl")).unwrap();
+    file.seek(SeekFrom::Start(1 << 38)).unwrap();
+    let text = std::io::read_to_string(file).unwrap();
+    let lines: Vec<&str> = text.lines().skip(1).collect();
+    assert!(lines[0].contains("of the last run") && !lines[1].ends_with('}'), "{text}");
+    for (line, outcome) in lines[2..].iter().zip(["intended", "done"]) {
+        let record: serde_json::Value = serde_json::from_str(line).unwrap();
+        assert_eq!((&record["step"], &record["outcome"]), (&"start".into(), &outcome.into()));
+    }
 }

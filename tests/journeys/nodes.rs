@@ -1,7 +1,7 @@
 //! Node rolls as the dashboard shows them, compared with the simulator's record of the nodes.
 
 use k8s_openapi::api::apps::v1::Deployment;
-use k8s_openapi::api::core::v1::Pod;
+use k8s_openapi::api::core::v1::{Node, Pod};
 use kube::ResourceExt;
 use kube::api::{Api, DeleteParams, ListParams, Patch, PatchParams};
 use serde_json::json;
@@ -290,4 +290,50 @@ async fn k8s_12_a_second_roll_while_prepared_is_labelled_another_roll() {
     journey.press("<esc>").await;
     let row = journey.row("again");
     assert!(row.contains("PREPARED"), "{row}");
+}
+
+#[tokio::test]
+async fn k8s_35_cordoned_nodes_of_the_current_generation_are_told_in_their_pool_and_before_a_start()
+{
+    let shut =
+        rotated("shut", "pools = [{ name = \"web\", nodes = 3 }, { name = \"db\", nodes = 2 }]");
+    let mut journey = Journey::with(tall(&shut)).await;
+    let nodes: Api<Node> = Api::all(client(&journey.ask_kubeconfig("shut").await).await);
+    let short = |name: &str| name[name.find("web-z").unwrap()..].to_owned();
+    let finding = "cordoned; evicted pods cannot be scheduled on";
+
+    // A whole pool before the start.
+    let in_web = ListParams::default().labels("worker.gardener.cloud/pool=web");
+    let old = nodes.list(&in_web).await.unwrap().items;
+    for node in &old {
+        nodes.cordon(&node.name_any()).await.unwrap();
+    }
+    journey.press("/shut<enter><enter>3").await;
+    journey.pass(1, 5).await;
+    journey.says("pool web: 3 new nodes are cordoned; evicted pods cannot be scheduled there");
+    journey.says("state unschedulable");
+    journey.press("R").await;
+    journey.says(&format!("! 3 nodes are {finding}"));
+    for node in &old {
+        journey.says(&short(&node.name_any()));
+    }
+    // A dialog that is open follows.
+    nodes.uncordon(&old[0].name_any()).await.unwrap();
+    journey.pass(1, 5).await;
+    journey.says(&format!("! 2 nodes are {finding}"));
+    journey.press("<tab><enter>").await;
+    journey.press("<enter>").await;
+
+    // The new generation while nodes are replaced; the old one no longer counts.
+    journey.until_holds("new nodes", (10, 100), |journey| journey.expected("shut").new >= 2).await;
+    assert!(!journey.words().contains("cordoned; evicted"), "{}", journey.screen());
+    let all = nodes.list(&in_web).await.unwrap().items;
+    let is_new = |node: &&Node| old.iter().all(|old| old.metadata.uid != node.metadata.uid);
+    let new = all.iter().find(is_new).unwrap().name_any();
+    nodes.cordon(&new).await.unwrap();
+    journey.pass(1, 5).await;
+    journey.says("pool web: 1 new node is cordoned; evicted pods cannot be scheduled there");
+    nodes.uncordon(&new).await.unwrap();
+    journey.pass(1, 5).await;
+    assert!(!journey.words().contains("new node is cordoned"), "{}", journey.screen());
 }

@@ -220,6 +220,40 @@ async fn api_27_rows_of_a_project_that_fails_are_stale_not_deleted() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn api_27_three_thousand_rows_stay_while_their_project_fails_and_the_selection_with_them() {
+    let scene = format!(
+        "{SMALL}\n[[projects]]\nid = \"{MEDIA}\"\nname = \"media\"\n\
+         [[projects.clusters]]\nname = \"c-\"\nrepeat = 3000\ninitiated_ago = \"9d\"\ncompleted_ago = \"8d\"\n"
+    );
+    let mut journey = Journey::with(Setting { scene, ..Setting::default() }).await;
+    journey.shows("3008 clusters");
+    // Far down, beyond the first screen.
+    journey.press("sn/c-2<enter>G").await;
+    let selected = journey.cursor_line();
+    assert!(selected.ends_with("● c-2999 media eu01 completed"), "{selected}");
+    for effect in [FaultEffect::Drop {}, FaultEffect::Truncate { bytes: 900_000 }] {
+        journey.order(Fault::new("GET", MEDIA, None, effect));
+        journey.press("r").await;
+        journey.pass(5, 9).await;
+        journey.shows("~ stale");
+        journey.shows("3008 clusters");
+        journey.shows("of 1111");
+        journey.hides("not listed");
+        assert_eq!(journey.cursor_line(), selected.replace('●', "~"));
+        journey.hides("● c-2");
+        journey.simulator.clear_faults();
+        journey.until_slowly("● live", 5, 20).await;
+        journey.shows("3008 clusters");
+        assert_eq!(journey.cursor_line(), selected);
+        journey.hides("~ c-2");
+    }
+    // Nothing is told of single clusters.
+    journey.press("<esc>A").await;
+    journey.says("media in eu01 answers again");
+    journey.hides("c-2");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn rows_of_the_last_run_are_shown_with_their_age_until_ske_answers() {
     let mut first = Journey::begin().await;
     first.press("q").await;

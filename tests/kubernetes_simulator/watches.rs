@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use futures_util::{Stream, StreamExt};
-use k8s_openapi::api::core::v1::{Node, Pod};
+use k8s_openapi::api::core::v1::{Event, Node, Pod};
 use kube::api::{ListParams, WatchEvent, WatchParams};
 use kube::runtime::watcher;
 use kube::{Api, ResourceExt};
@@ -113,6 +113,23 @@ async fn a_watch_resumes_where_another_one_ended() {
     let mut selected = api.watch(&waiting, &version).await.unwrap().boxed();
     assert!(matches!(next(&mut selected).await, Some(Ok(WatchEvent::Added(_)))));
     assert!(matches!(next(&mut selected).await, Some(Ok(WatchEvent::Deleted(_)))));
+}
+
+#[tokio::test]
+async fn a_watch_is_told_at_once_of_an_event_that_expires_with_a_read() {
+    let cloud = Cloud::calm().await;
+    let client = cloud.client("alpha").await;
+    scale(&cloud, 4).await;
+    cloud.clock.turn(Duration::from_secs(3_590));
+    let events = Api::<Event>::all(client.clone());
+    let list = events.list(&ListParams::default()).await.unwrap();
+    assert!(!list.items.is_empty(), "events of the new pods");
+    let version = list.metadata.resource_version.unwrap();
+    let mut stream = events.watch(&WatchParams::default(), &version).await.unwrap().boxed();
+    cloud.clock.turn(Duration::from_secs(20));
+    cloud.settle().await;
+    Api::<Node>::all(client).list(&ListParams::default()).await.unwrap();
+    assert!(matches!(next(&mut stream).await, Some(Ok(WatchEvent::Deleted(_)))));
 }
 
 #[tokio::test]

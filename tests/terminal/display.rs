@@ -1,6 +1,8 @@
 //! Terminals that are small, dumb, without colours, or absent.
 
-use crate::support::{SKEYS, Terminal, plain};
+use skeys::testing::simulator::state::RequestRecord;
+
+use crate::support::{Cloud, Pace, SKEYS, Terminal, plain};
 
 #[test]
 fn keys_move_and_open_and_help_lists_the_keymap() {
@@ -191,6 +193,50 @@ fn tty_05_without_a_terminal_it_exits_with_1_and_a_reason() {
     );
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn cli_02_no_command_takes_a_step_where_nobody_can_confirm_it() {
+    let cloud = Cloud::begin().await;
+    let home = tempfile::tempdir().unwrap();
+    let run = |words: &str| {
+        let words: Vec<&str> = words.split_whitespace().collect();
+        plain(home.path(), &words, &cloud.environment(&[]))
+    };
+    let (_, help, _) = run("--help");
+    let listed = help.split("Commands:").nth(1).unwrap().split("\n\n").next().unwrap();
+    let listed = listed.lines().filter(|line| line.starts_with("  ") && !line.starts_with("   "));
+    let listed: Vec<&str> = listed.filter_map(|line| line.split_whitespace().next()).collect();
+    // Each command, where alpha could be started, and bravo completed.
+    let commands = [
+        "demo",
+        // It ends at once.
+        "simulate --listen 192.0.2.1:1",
+        "wait alpha --for prepared --timeout 1s",
+        "wait bravo --for completed --timeout 1s",
+        "credentials bravo --try",
+        "due",
+        "report bravo",
+        "doctor",
+        "config check",
+    ];
+    let is_covered =
+        |name: &str| commands.iter().any(|words| words.split(' ').next() == Some(name));
+    let unknown: Vec<&str> = listed.into_iter().filter(|name| !is_covered(name)).collect();
+    assert_eq!(unknown, ["help"], "what does it do where nobody can confirm a step?");
+    for words in commands {
+        run(words);
+    }
+    // The dashboard asks before a step, and does not start.
+    assert_eq!(run("").0, 1);
+    let calls = cloud.simulator.request_log();
+    assert!(calls.iter().any(|call| call.path.ends_with("/clusters")), "{calls:?}");
+    let is_write = |call: &RequestRecord| {
+        call.method != "GET"
+            && !call.path.starts_with("/kubernetes/")
+            && !call.path.ends_with("/kubeconfig")
+    };
+    assert!(!calls.iter().any(is_write), "{calls:?}");
+}
+
 #[test]
 fn tty_05_a_dumb_or_unnamed_terminal_is_refused_with_a_sentence() {
     for (term, said) in [("dumb", "TERM is dumb"), ("", "TERM is not set")] {
@@ -339,4 +385,24 @@ fn the_help_lists_commands_and_flags() {
     assert!(err.contains("--token"), "{err}");
     let (status, out, _) = plain(home.path(), &["--version"], &[]);
     assert_eq!((status, out.trim()), (0, concat!("skeys ", env!("CARGO_PKG_VERSION"))));
+}
+
+#[test]
+fn tty_06_a_slow_terminal_gets_the_latest_frame_and_not_all_in_between() {
+    let mut terminal = Terminal::demo(120, 40);
+    terminal.take_output(Pace::Held);
+    // Each of them draws the whole screen in other colors: 700 kB in all.
+    for _ in 0..200 {
+        terminal.send(b"T");
+        std::thread::sleep(std::time::Duration::from_millis(5));
+    }
+    terminal.send(b"/zzzy");
+    let before = terminal.bytes().len();
+    terminal.take_output(Pace::Slow);
+    terminal.until("zzzy");
+    let count = terminal.bytes().len() - before;
+    // What the system buffers, the frame that is being written, and the latest one.
+    assert!(count < 100_000, "{count} bytes come before the effect of a key");
+    terminal.send(b"\x03");
+    assert_eq!(terminal.end_restored(), 0);
 }

@@ -213,6 +213,56 @@ fn cred_10_a_demo_does_not_touch_the_users_kubeconfigs() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn file_18_two_dashboards_at_once_both_work_and_share_journal_and_state() {
+    let cloud = Cloud::begin().await;
+    let shared = tempfile::tempdir().unwrap();
+    let environment = cloud.environment(&[("XDG_STATE_HOME", shared.path().to_str().unwrap())]);
+    let open = || Terminal::run(&[SKEYS], 140, 40, &environment);
+    let mut dashboards = [("alpha", open()), ("legacy", open())];
+    for (name, terminal) in &mut dashboards {
+        terminal.until("5 clusters");
+        terminal.send(format!("/{name}\rR").as_bytes());
+        terminal.until("Start credentials rotation");
+        terminal.until("checked ");
+    }
+    // Buttons that have just appeared ignore keys.
+    std::thread::sleep(std::time::Duration::from_millis(600));
+    for (_, terminal) in &mut dashboards {
+        terminal.send(b"\t\r");
+    }
+    let folder = shared.path().join("skeys");
+    let mut themes = Vec::new();
+    for ((_, terminal), keys) in dashboards.iter_mut().zip(["\rT", "\rTT"]) {
+        terminal.until("Accepted at");
+        terminal.send(keys.as_bytes());
+        terminal.send(b"q");
+        terminal.wait_for("the fleet", |screen| screen.contents().contains("5 clusters"));
+        terminal.send(b"q");
+        assert_eq!(terminal.end_restored(), 0);
+        let state = fs::read_to_string(folder.join("state.json")).unwrap();
+        let state: serde_json::Value = serde_json::from_str(&state).unwrap();
+        themes.push(state["theme"].as_str().unwrap().to_owned());
+    }
+    assert_ne!(themes[0], themes[1], "the last one wins");
+    let journal = fs::read_to_string(folder.join("journal.jsonl")).unwrap();
+    let lines = journal.lines().map(|line| serde_json::from_str(line).unwrap());
+    let lines: Vec<serde_json::Value> = lines.collect();
+    for (name, _) in &dashboards {
+        let of_start =
+            lines.iter().filter(|line| line["cluster"] == *name && line["step"] == "start");
+        let outcomes: Vec<_> = of_start.map(|line| line["outcome"].as_str().unwrap()).collect();
+        assert_eq!(outcomes, ["intended", "done"], "{name}\n{journal}");
+    }
+    let mut next = open();
+    next.until("5 clusters");
+    next.send(b"q");
+    assert_eq!(next.end_restored(), 0);
+    let files: Vec<_> =
+        fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    assert!(files.iter().all(|name| !name.to_string_lossy().contains("broken")), "{files:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn file_26_held_locks_and_fifos_do_not_prevent_starting() {
     let cloud = Cloud::begin().await;
     let make_fifo = |path: &Path| {

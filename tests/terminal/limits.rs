@@ -48,3 +48,59 @@ async fn res_01_too_few_file_descriptors_are_a_sentence() {
         assert!(!text.contains("panicked"), "{descriptors}: {text}");
     }
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn file_01_a_kubeconfig_beyond_the_limit_for_files_is_not_saved_and_the_old_one_stays_whole()
+{
+    let cloud = Cloud::begin().await;
+    let home = tempfile::tempdir().unwrap();
+    let folder = home.path().join(".kube");
+    std::fs::create_dir(&folder).unwrap();
+    // Larger than the limit, which is 100 or 200 KiB, depending on the shell.
+    let old = "apiVersion: v1\nkind: Config\n".to_owned()
+        + &format!("# {}\n", "x".repeat(1_000)).repeat(300);
+    std::fs::write(folder.join("config"), &old).unwrap();
+    let script = format!("ulimit -f 200; exec '{SKEYS}'");
+    let words = ["sh", "-c", &script];
+    let mut terminal = Terminal::run_in(home, &words, 140, 40, &cloud.environment(&[]));
+    terminal.until("5 clusters");
+    terminal.send(b"/alpha\rK");
+    terminal.until("New kubeconfig");
+    terminal.until("mode 0644 becomes 0600");
+    // Buttons that have just appeared ignore keys.
+    std::thread::sleep(std::time::Duration::from_millis(600));
+    terminal.send(b"\x0f");
+    terminal.until("config.skeys-backup: writing failed: File too large");
+    terminal.until("The kubeconfig is issued and held in memory");
+    assert_eq!(std::fs::read_to_string(folder.join("config")).unwrap(), old);
+    let left = std::fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().file_name());
+    assert_eq!(left.collect::<Vec<_>>(), ["config"], "neither a part of it nor a lock");
+    // A smaller file takes it.
+    std::thread::sleep(std::time::Duration::from_millis(600));
+    terminal.send(b"\r");
+    terminal.until("The kubeconfig is issued but not saved yet.");
+    // From Cancel back to the destinations.
+    terminal.send(b"\x1b[Z\x1b[Z\x1b[Z\x1b[B");
+    terminal.until("(\u{2022}) file");
+    terminal.send(b"\x0f");
+    terminal.until("Kubeconfig of alpha \u{2192} ~/.kube/ske/alpha.yaml");
+    assert!(folder.join("ske/alpha.yaml").exists());
+    terminal.send(b"\x03");
+    assert_eq!(terminal.end_restored(), 0);
+}
+
+#[test]
+fn cli_06_output_beyond_the_limit_for_files_is_told_and_has_a_status_of_its_own() {
+    let home = tempfile::tempdir().unwrap();
+    let script = format!("ulimit -f 0; exec '{SKEYS}' config check > out");
+    let shell = std::process::Command::new("sh")
+        .args(["-c", &script])
+        .env_clear()
+        .env("HOME", home.path())
+        .current_dir(home.path())
+        .output()
+        .unwrap();
+    let err = String::from_utf8_lossy(&shell.stderr);
+    assert_eq!(shell.status.code(), Some(74), "{err}");
+    assert!(err.contains("could not print: File too large"), "{err}");
+}

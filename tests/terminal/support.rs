@@ -3,6 +3,7 @@
 use std::io::{Read as _, Write as _};
 use std::num::NonZeroU16;
 use std::path::Path;
+use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -23,7 +24,18 @@ pub struct Terminal {
     master: Box<dyn MasterPty + Send>,
     writer: Arc<Mutex<Box<dyn std::io::Write + Send>>>,
     seen: Arc<Mutex<Seen>>,
+    pace: Arc<AtomicU8>,
     pub home: tempfile::TempDir,
+}
+
+/// How fast a terminal takes output.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Pace {
+    Fast,
+    /// A kilobyte at a time.
+    Slow,
+    /// Nothing beyond what the system buffers.
+    Held,
 }
 
 /// The query "primary device attributes".
@@ -77,11 +89,21 @@ impl Terminal {
             ended: false,
         }));
         let writer = Arc::new(Mutex::new(pair.master.take_writer().unwrap()));
-        let (shared, answers) = (Arc::clone(&seen), Arc::clone(&writer));
+        let pace = Arc::new(AtomicU8::new(Pace::Fast as u8));
+        let (shared, answers, current) =
+            (Arc::clone(&seen), Arc::clone(&writer), Arc::clone(&pace));
         std::thread::spawn(move || {
             let mut buffer = [0; 16_384];
             loop {
-                let count = reader.read(&mut buffer).unwrap_or(0);
+                while current.load(Ordering::SeqCst) == Pace::Held as u8 {
+                    std::thread::sleep(Duration::from_millis(1));
+                }
+                let is_slow = current.load(Ordering::SeqCst) == Pace::Slow as u8;
+                let most = if is_slow { 1_000 } else { buffer.len() };
+                if is_slow {
+                    std::thread::sleep(Duration::from_millis(10));
+                }
+                let count = reader.read(&mut buffer[..most]).unwrap_or(0);
                 let mut seen = shared.lock().unwrap();
                 if count == 0 {
                     seen.ended = true;
@@ -95,7 +117,7 @@ impl Terminal {
                 }
             }
         });
-        Self { child, master: pair.master, writer, seen, home }
+        Self { child, master: pair.master, writer, seen, pace, home }
     }
 
     /// The screen as text.
@@ -155,6 +177,11 @@ impl Terminal {
     pub fn foreground(&self) -> rustix::process::Pid {
         let group = self.master.process_group_leader().unwrap();
         rustix::process::Pid::from_raw(group).unwrap()
+    }
+
+    /// Sets how fast the terminal takes output.
+    pub fn take_output(&self, pace: Pace) {
+        self.pace.store(pace as u8, Ordering::SeqCst);
     }
 
     /// Makes the terminal stop accepting output, as after Ctrl-S or on a hanging connection.

@@ -185,9 +185,11 @@ impl DataPlane {
         self.events.record(&mut self.store, &mut self.rng, ObjectKind::Pod, key, at, event);
     }
 
-    /// Removes expired events.
-    pub fn remove_expired_events(&mut self, now: Timestamp) {
+    /// Removes expired events; returns whether there were any.
+    pub fn remove_expired_events(&mut self, now: Timestamp) -> bool {
+        let before = self.store.version();
         self.events.remove_expired(&mut self.store, now);
+        self.store.version() > before
     }
 
     /// The machines of all pools and zones.

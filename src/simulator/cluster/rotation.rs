@@ -5,7 +5,7 @@ use jiff::{SignedDuration, Timestamp};
 use crate::simulator::cluster::task_queue::{BATCHES, RotationStep, Task};
 use crate::simulator::cluster::{ClusterProcess, SimulatedCluster};
 use crate::simulator::rules::ClusterOperation;
-use crate::simulator::speed::{scale, vary, whole_second};
+use crate::simulator::speed::{parse_duration, scale, vary, whole_second};
 
 /// Duration of the control plane and Secrets steps before nodes roll.
 const CONTROL_PLANE: SignedDuration = SignedDuration::from_mins(5);
@@ -83,13 +83,17 @@ impl SimulatedCluster {
     /// Plans the steps before the nodes.
     pub(super) fn plan_start(&mut self, begun: Timestamp) {
         let duration = self.vary(CONTROL_PLANE);
+        let delay = self.scene.bundle_delay.as_deref().and_then(parse_duration);
         self.plan(begun, duration, 0.5, RotationStep::TrustNewCredentials);
         for batch in 0..BATCHES {
             let done = f64::from(u32::try_from(batch).unwrap_or(0));
             let step = RotationStep::ReencryptSecrets(batch);
             self.plan(begun, duration, 0.52 + 0.025 * done, step);
             let step = RotationStep::PublishBundle(batch);
-            self.plan(begun, duration, 0.76 + 0.025 * done, step);
+            match delay {
+                None => self.plan(begun, duration, 0.76 + 0.025 * done, step),
+                Some(delay) => self.plan(begun, duration.saturating_add(delay), 1.0, step),
+            }
         }
         self.plan(begun, duration, 0.74, RotationStep::SignWithNewKey);
         self.plan(begun, duration, 1.0, RotationStep::RollNodes);

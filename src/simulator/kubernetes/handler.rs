@@ -181,7 +181,9 @@ fn dispatch(
             "The provided continue parameter is too old to display a consistent list result.";
         return Err(status::gone(message).into());
     }
-    cluster.data_plane.remove_expired_events(now);
+    if cluster.data_plane.remove_expired_events(now) {
+        cluster.notify_changed();
+    }
     if request.method == "GET" && matches!(target.subresource, "" | "status") {
         let streams_lists = streams_lists(&cluster.scene.version);
         return Ok(match read(&cluster.data_plane.store, target, request, view, streams_lists)? {
