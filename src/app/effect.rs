@@ -16,6 +16,7 @@ use crate::domain::kubeconfig::{
 use crate::domain::last_known::LastFleet;
 use crate::domain::lifetime::Lifetime;
 use crate::domain::persisted::PersistedState;
+use crate::domain::preflight::SeenFiles;
 use crate::domain::record::Record;
 use crate::domain::rotation::Step;
 use crate::domain::secret::Secret;
@@ -56,10 +57,13 @@ pub enum Request {
     /// List one scope (`Clusters`).
     List(Scope),
     Read(ClusterId),
-    /// Read the cluster, compare it with what the user saw, then send the step once (`Rotation`).
+    /// Read the kubeconfig files and the cluster, compare them with what the user saw, then send the step once
+    /// (`Rotation`).
     Rotate {
         step: Step,
         shown: Box<Cluster>,
+        /// `None` if no files were read.
+        seen: Option<Box<SeenFiles>>,
         /// Journal record, written before anything is sent.
         intent: Box<Record>,
     },

@@ -139,6 +139,8 @@ pub enum RotateOutcome {
     Accepted(Accepted, Option<SignedDuration>),
     /// The read immediately before showed another state; nothing was sent.
     Changed(Box<Cluster>),
+    /// The kubeconfig files hold other credentials for the cluster than the user saw; nothing was sent.
+    FilesChanged(Arc<[FoundFile]>),
     NotSent(Failure),
     Refused(Failure),
     /// The request was sent without a clear answer.

@@ -8,6 +8,7 @@ use ratatui::style::Color;
 use crate::domain::age::DisplayZone;
 use crate::domain::age_policy::AgePolicy;
 use crate::domain::cluster::{ClusterName, ProjectId, Region};
+use crate::domain::credential::Credentials;
 use crate::domain::lifetime::Lifetime;
 use crate::domain::text::matches_glob;
 
@@ -86,6 +87,11 @@ pub struct Settings {
 }
 
 impl Settings {
+    /// The kubeconfig files that are read beside the default ones: configured, and written by skeys.
+    pub fn more_files(&self, credentials: &Credentials) -> Vec<String> {
+        self.search.iter().cloned().chain(credentials.files()).collect()
+    }
+
     /// The key of the profile in persisted state.
     pub fn profile_key(&self) -> &str {
         self.profile.as_deref().unwrap_or_default()

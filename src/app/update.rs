@@ -51,6 +51,12 @@ const LONGEST_REST: Duration = Duration::from_mins(1);
 /// Interval of reading the account, the token's expiry, and notes about the token source.
 const IDENTIFY: Duration = Duration::from_mins(1);
 
+/// Interval of reading the kubeconfig files.
+const READ_FILES: Duration = Duration::from_mins(1);
+
+/// Interval of reading them and the local checklist while a step may be confirmed.
+const READ_FILES_OFTEN: Duration = Duration::from_secs(10);
+
 /// Interval of saving the fleet's last readings; also saved on exit.
 const KEEP_FLEET: Duration = Duration::from_mins(10);
 
@@ -131,6 +137,7 @@ fn notice_sleep(state: &mut State, out: &mut Outbox, before: Now) {
 
 fn make_due(state: &mut State, out: &mut Outbox) {
     state.cluster.due = state.shared.now.monotonic;
+    state.inventory.read_at = None;
     polling::make_due(&mut state.fleet, state.shared.now);
     rotation::outcome::make_due(&mut state.rotation, context!(state, out));
 }
@@ -276,7 +283,10 @@ fn answered(
         (RequestOwner::Rotation { cluster, step }, answer) => {
             let outcome = of_kind!(answer, Answer::Rotation(outcome) => outcome)
                 .unwrap_or_else(|failure| RotateOutcome::Unknown(failure, None));
-            let sent = (&cluster, step, request);
+            if let RotateOutcome::FilesChanged(files) = &outcome {
+                take_files(state, Arc::clone(files));
+            }
+            let (sent, cx) = ((&cluster, step, request), context!(state, out));
             rotation::outcome::answered(&mut state.rotation, sent, outcome, cx);
         }
         (RequestOwner::Action { cluster, action }, answer) => {
@@ -350,13 +360,23 @@ fn inventory_read(state: &mut State, request: RequestId, read: Result<Vec<FoundF
     state.inventory.read_by = request;
     match read {
         Ok(files) => {
-            (state.inventory.files, state.inventory.not_read) = (Some(Arc::from(files)), None);
-            state.view.outdated = true;
+            state.inventory.not_read = None;
+            take_files(state, files.into());
         }
         Err(failure) => {
-            state.inventory.not_read = Some(failure.message.clone());
-            state.notices.error(failure);
+            let before = state.inventory.not_read.replace(failure.message.clone());
+            // Once told, a failure that lasts is shown where the files are.
+            if before.as_ref() != Some(&failure.message) {
+                state.notices.error(failure);
+            }
         }
+    }
+}
+
+fn take_files(state: &mut State, files: Arc<[FoundFile]>) {
+    if state.inventory.files.as_deref() != Some(&*files) {
+        state.inventory.files = Some(files);
+        state.view.outdated = true;
     }
 }
 
@@ -572,9 +592,25 @@ fn poll(state: &mut State, out: &mut Outbox) {
         state.session.identity_asked_at = now.monotonic;
         context!(state, out).request(RequestOwner::Identity, Request::Identify);
     }
+    read_files(state, out);
     if let Some(id) = polled_cluster(state).filter(|_| state.cluster.due <= now.monotonic) {
         state.cluster.due = now.monotonic.saturating_add(state.shared.settings.poll_running);
         context!(state, out).read_cluster(&id, RequestId::default());
+    }
+}
+
+/// Reads the kubeconfig files if they are due and not being read; with an open dialog, its checklist, too.
+fn read_files(state: &mut State, out: &mut Outbox) {
+    let asked = state.rotation.dialog.as_ref().filter(|dialog| dialog.stage.is_open());
+    let asked = asked.map(|dialog| dialog.shown.id.clone());
+    let interval = if asked.is_some() { READ_FILES_OFTEN } else { READ_FILES };
+    let is_due =
+        credentials::update::is_due(&state.inventory, interval, state.shared.now.monotonic);
+    if is_due && !state.requests.open().any(|(_, owner)| *owner == RequestOwner::Inventory) {
+        commands::read_inventory(state, out);
+        if let Some(id) = asked {
+            checklist::update::read(&id, context!(state, out));
+        }
     }
 }
 

@@ -24,7 +24,7 @@ use crate::clock::Clock;
 use crate::domain::action::Trigger;
 use crate::domain::checklist::{LocalChecklist, SharedWrite};
 use crate::domain::cluster::{Cluster, ClusterId, ProjectId};
-use crate::domain::credential::{Issuance, KubeconfigLocation};
+use crate::domain::credential::{FoundFile, Issuance, KubeconfigLocation};
 use crate::domain::failure::{Failure, FailureKind, causes};
 use crate::domain::kubeconfig::{
     FileTarget, InvalidKubeconfig, KubeconfigKind, MergeOptions, MergeQuery, NotSaved,
@@ -33,6 +33,7 @@ use crate::domain::kubeconfig::{
 use crate::domain::last_known::LastFleet;
 use crate::domain::lifetime::Lifetime;
 use crate::domain::persisted::PersistedState;
+use crate::domain::preflight::SeenFiles;
 use crate::domain::record::Record;
 use crate::domain::rotation::Step;
 use crate::domain::secret::Secret;
@@ -339,9 +340,9 @@ impl Performer {
                 let reading = services.ske.get(&id).await?;
                 Answer::Cluster(Box::new(reading.cluster), reading.skew)
             }
-            Request::Rotate { step, shown, intent } => {
+            Request::Rotate { step, shown, seen, intent } => {
                 Answer::Rotation(match self.record_intent(*intent).await {
-                    Ok(()) => self.rotate(&shown, step).await,
+                    Ok(()) => self.rotate(&shown, step, seen).await,
                     Err(failure) => RotateOutcome::NotSent(failure),
                 })
             }
@@ -352,11 +353,7 @@ impl Performer {
                     Trigger::Reconcile => services.ske.reconcile(&id).await?,
                 })
             }
-            Request::ReadInventory(more) => {
-                let kubeconfigs = services.kubeconfigs.clone();
-                let find = move || kubeconfigs.find_all(&more);
-                Answer::Inventory(self.run_blocking("kubeconfigs of this machine", find).await?)
-            }
+            Request::ReadInventory(more) => Answer::Inventory(self.read_inventory(more).await?),
             Request::TryCredentials(locations) => {
                 Answer::Tried(self.try_credentials(locations).await?)
             }
@@ -600,8 +597,27 @@ impl Performer {
         Ok(tried)
     }
 
-    async fn rotate(&self, shown: &Cluster, step: Step) -> RotateOutcome {
+    async fn read_inventory(&self, more: Vec<String>) -> Result<Vec<FoundFile>, Failure> {
+        let kubeconfigs = self.0.services.kubeconfigs.clone();
+        self.run_blocking("kubeconfigs of this machine", move || kubeconfigs.find_all(&more)).await
+    }
+
+    async fn rotate(
+        &self,
+        shown: &Cluster,
+        step: Step,
+        seen: Option<Box<SeenFiles>>,
+    ) -> RotateOutcome {
         let ske = &self.0.services.ske;
+        if let Some(seen) = seen {
+            match self.read_inventory(seen.more.clone()).await {
+                Ok(files) if seen.differ(shown, &files) => {
+                    return RotateOutcome::FilesChanged(files.into());
+                }
+                Ok(_) => {}
+                Err(failure) => return RotateOutcome::NotSent(failure),
+            }
+        }
         let reading = match ske.get(&shown.id).await {
             Ok(reading) => reading,
             Err(failure) => return RotateOutcome::NotSent(failure),

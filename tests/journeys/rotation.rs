@@ -550,3 +550,45 @@ async fn file_26_a_locked_journal_is_reported_and_stops_no_step() {
     let text = journey.read("state/journal.jsonl");
     assert!(text.contains("\"outcome\":\"intended\""), "{text}");
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn cred_15_kubeconfig_files_that_change_while_the_dialog_is_open_need_another_decision() {
+    let mut journey = Journey::begin().await;
+    journey.press("/alpha<enter>K<ctrl-o>").await;
+    journey.until("context alpha", 30).await;
+    journey.press("R").await;
+    journey.wait(2).await;
+    journey.shows("✓ you have a kubeconfig");
+    let file = journey.path(".kube/config");
+    let kept = std::fs::read(&file).unwrap();
+    std::fs::remove_file(&file).unwrap();
+    journey.press("<tab><enter>").await;
+    journey.until("! The kubeconfig files on this machine have changed.", 20).await;
+    journey.says("no kubeconfig on this machine outlasts the start");
+    journey.hides("you have a kubeconfig");
+    assert_eq!(journey.calls("POST", START), 0);
+    // Without a key, the dialog follows the files.
+    std::fs::write(&file, kept).unwrap();
+    journey.until("✓ you have a kubeconfig", 30).await;
+    journey.press("<tab><enter>").await;
+    journey.wait(1).await;
+    journey.press("<tab><enter>").await;
+    journey.until("SKE shows preparing.", 30).await;
+    assert_eq!(journey.calls("POST", START), 1);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_step_that_was_refused_but_took_effect_is_told_as_such() {
+    let mut journey = Journey::begin().await;
+    let refused = FaultEffect::answer(429, r#"{"message": "slow down"}"#);
+    journey.press("/alpha<enter>R").await;
+    journey.wait(2).await;
+    journey.order(Fault::new("POST", START, Some(1), refused));
+    journey.press("<tab><enter>").await;
+    journey.until("slow down", 20).await;
+    let now = journey.clock.now();
+    journey.simulator.with_cloud(|cloud| {
+        cloud.act(&id("alpha"), ClusterOperation::StartRotation, now).unwrap();
+    });
+    journey.until("The request failed, but SKE now shows preparing.", 120).await;
+}

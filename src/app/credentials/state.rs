@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use jiff::Timestamp;
 
@@ -18,6 +19,8 @@ pub struct InventoryState {
     pub files: Option<Arc<[FoundFile]>>,
     /// The latest answered request to read them; answers to earlier ones are outdated.
     pub read_by: RequestId,
+    /// When they were last requested (monotonic clock); `None` if they are due.
+    pub read_at: Option<Duration>,
     /// Why they could not be read when that was tried last, in a clause.
     pub not_read: Option<String>,
     /// What was predicted of each rotation that was seen open.

@@ -1,5 +1,7 @@
 //! Reads this machine's kubeconfig files; after a rotation, tries the credentials with predictions.
 
+use std::time::Duration;
+
 use crate::app::context::UpdateContext;
 use crate::app::credentials::state::{InventoryState, PredictedCredential, Prediction, content_at};
 use crate::app::credentials::text;
@@ -15,10 +17,16 @@ use crate::domain::kubeconfig::token_alone;
 use crate::domain::record::Outcome;
 use crate::domain::rotation::Phase;
 
-/// Rereads the files: default, configured, and written by skeys.
-pub fn read(credentials: &Credentials, cx: &mut UpdateContext<'_>) {
-    let more = cx.shared.settings.search.iter().cloned().chain(credentials.files()).collect();
+/// Rereads the files.
+pub fn read(inventory: &mut InventoryState, credentials: &Credentials, cx: &mut UpdateContext<'_>) {
+    inventory.read_at = Some(cx.shared.now.monotonic);
+    let more = cx.shared.settings.more_files(credentials);
     cx.request(RequestOwner::Inventory, Request::ReadInventory(more));
+}
+
+/// Whether the files are due to be read again.
+pub fn is_due(inventory: &InventoryState, interval: Duration, now: Duration) -> bool {
+    inventory.read_at.is_none_or(|at| at.saturating_add(interval) <= now)
 }
 
 /// Judges a pasted token; keeps only its facts.

@@ -117,6 +117,12 @@ impl RotationDialog {
         self.guard = guard;
     }
 
+    /// Asks for a new decision, since what was shown has changed.
+    pub fn change(&mut self, text: String, guard: Guard) {
+        self.stage = RotationDialogStage::Changed(text);
+        self.reset(guard);
+    }
+
     /// Resets input and focus for a new decision.
     pub fn reset(&mut self, guard: Guard) {
         self.guard = guard;

@@ -105,6 +105,17 @@ pub fn answered(
             sent.log(Outcome::Refused, &text::log_not_sent(&text), None, cx);
             show_change(rotation, *cluster, text, cx);
         }
+        RotateOutcome::FilesChanged(_) => {
+            sent.log(Outcome::Refused, &text::log_not_sent(text::FILES_CHANGED), None, cx);
+            if !waited_for {
+                return;
+            }
+            rotation.pending.remove(id);
+            match rotation.dialog_about(id) {
+                Some(dialog) => dialog.change(text::FILES_CHANGED.to_owned(), cx.shared.guard()),
+                None => cx.toast(text::changed_not_sent(cx.fleet.label(id), text::FILES_CHANGED)),
+            }
+        }
         RotateOutcome::NotSent(failure) => {
             let text = text::log_not_sent(&failure);
             fail(rotation, &sent, (text, failure), waited_for, cx);
@@ -112,6 +123,8 @@ pub fn answered(
         RotateOutcome::Refused(failure) => {
             let text = text::log_refused(&failure);
             fail(rotation, &sent, (text, failure), waited_for, cx);
+            // A proxy may have refused what SKE has carried out.
+            cx.read_cluster(id, ignore_reads_through);
         }
     }
 }
@@ -245,6 +258,13 @@ fn check_dialog(
     let Some(dialog) = rotation.dialog_about(&cluster.id) else { return };
     let is_checking = matches!(dialog.stage, RotationDialogStage::Reading);
     let is_no_check = is_checking && request <= dialog.ignore_reads_through;
+    if matches!(dialog.stage, RotationDialogStage::Failed(_))
+        && dialog.shown.rotation.phase != cluster.rotation.phase
+    {
+        let text = text::failed_but_shown(cluster.rotation.phase.label());
+        dialog.enter(RotationDialogStage::Done(text), cx.shared.guard());
+        return;
+    }
     if is_before_step || is_no_check || !dialog.stage.is_open() {
         return;
     }
@@ -295,8 +315,7 @@ fn show_change(
         return;
     };
     dialog.show(cluster, cx.shared.now.wall);
-    dialog.stage = RotationDialogStage::Changed(text);
-    dialog.reset(cx.shared.guard());
+    dialog.change(text, cx.shared.guard());
 }
 
 /// A single read failed: reported by a checking dialog; a read-back continues.

@@ -4,6 +4,7 @@
     reason = "keys and commands that mean nothing here are ignored"
 )]
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use crossterm::event::{KeyCode, KeyEvent, KeyEventKind};
@@ -23,7 +24,7 @@ use crate::domain::action::{Action, permits};
 use crate::domain::age::{long, passed};
 use crate::domain::api_call::api_call;
 use crate::domain::cluster::Cluster;
-use crate::domain::preflight::Evidence;
+use crate::domain::preflight::{Evidence, SeenFiles};
 use crate::domain::rotation::Step;
 use crate::domain::rotation_report::with_accepted;
 
@@ -205,13 +206,18 @@ fn send(rotation: &mut RotationState, cx: &mut UpdateContext<'_>) {
     }
     let id = shown.id.clone();
     let (before, shown) = (shown.rotation.clone(), Box::new(shown.clone()));
+    let Evidence { files, credentials, .. } = &dialog.evidence;
+    let seen = files.as_ref().map(|files| {
+        let more = cx.shared.settings.more_files(credentials);
+        Box::new(SeenFiles { files: Arc::clone(files), more, credentials: credentials.clone() })
+    });
     let owner = RequestOwner::Rotation { cluster: id.clone(), step };
     let accepted: Vec<String> = dialog.accepted.iter().map(findings_text::finding).collect();
     let log = with_accepted(&text::log_request(step), &accepted);
     let findings = dialog.findings.iter().map(findings_text::marked).collect();
     let request = cx.request_logged(owner, &id, (step.verb(), log), |mut intent| {
         intent.findings = findings;
-        Request::Rotate { step, shown, intent }
+        Request::Rotate { step, shown, seen, intent }
     });
     let pending = PendingStep {
         request,

@@ -3,10 +3,12 @@
 mod credentials;
 pub mod finding;
 pub mod nodes;
+mod seen_files;
 #[cfg(test)]
 mod tests;
 
 pub use crate::domain::preflight::finding::{ClientsUnknown, Finding, FindingMark, UnreadFiles};
+pub use crate::domain::preflight::seen_files::SeenFiles;
 
 use std::sync::Arc;
 
