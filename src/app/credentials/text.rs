@@ -63,6 +63,8 @@ texts! {
 
     SIGNED_NOW = "signed by the current client CA";
     SIGNED_BEFORE = "signed by an older client CA";
+    SIGNED_OTHERWISE =
+        "not signed by the current client CA: stops working on complete, or already has";
     SIGNER_ENDED = "signed by a client CA that an earlier rotation removed";
     SIGNER_UNKNOWN = "unknown which client CA signed it; comparing needs a new kubeconfig";
     TRUSTS_NEWEST = "trusts the cluster CA that stays valid";
@@ -243,6 +245,7 @@ fn one(reasons: &VerdictReason) -> String {
         VerdictReason::Expired => EXPIRED,
         VerdictReason::Signer(Generation::Current) => SIGNED_NOW,
         VerdictReason::Signer(Generation::Previous) => SIGNED_BEFORE,
+        VerdictReason::Signer(Generation::NotCurrent) => SIGNED_OTHERWISE,
         VerdictReason::Signer(Generation::Ended) => SIGNER_ENDED,
         VerdictReason::Signer(Generation::Unknown) => SIGNER_UNKNOWN,
         VerdictReason::Bundle(Bundle::Newest) => TRUSTS_NEWEST,
@@ -257,7 +260,9 @@ fn one(reasons: &VerdictReason) -> String {
         VerdictReason::StaticToken => STATIC_TOKEN,
         VerdictReason::StaticTokenOfVersion(version) => return static_token_of_version(version),
         VerdictReason::TokenKey(Generation::Current) => TOKEN_SIGNED_NOW,
-        VerdictReason::TokenKey(Generation::Previous | Generation::Ended) => TOKEN_SIGNED_BEFORE,
+        VerdictReason::TokenKey(
+            Generation::Previous | Generation::Ended | Generation::NotCurrent,
+        ) => TOKEN_SIGNED_BEFORE,
         VerdictReason::TokenKey(Generation::Unknown) => TOKEN_KEY_UNKNOWN,
         VerdictReason::TokenKeyGone => TOKEN_KEY_GONE,
         VerdictReason::OtherToken(issuer) => return other_token(issuer),
@@ -288,7 +293,9 @@ pub fn stale_token(stale: &StaleToken) -> String {
     let name = token(format_args!("{}/{}", stale.namespace, stale.name), &stale.account);
     let breaks = match stale.generation {
         Generation::Unknown => TOKEN_MAY_BREAK,
-        Generation::Current | Generation::Previous | Generation::Ended => TOKEN_BREAKS,
+        Generation::Current | Generation::Previous | Generation::Ended | Generation::NotCurrent => {
+            TOKEN_BREAKS
+        }
     };
     let replaced = match stale.is_replaced {
         Some(true) => TOKEN_REPLACED,
@@ -305,7 +312,7 @@ pub fn stale_token(stale: &StaleToken) -> String {
 /// A client certificate signed by the cluster, and its fate.
 pub fn signed_certificate(stale: &StaleCertificate) -> String {
     let breaks = match stale.generation {
-        Generation::Previous | Generation::Ended => TOKEN_BREAKS,
+        Generation::Previous | Generation::Ended | Generation::NotCurrent => TOKEN_BREAKS,
         Generation::Unknown | Generation::Current => CERTIFICATE_MAY_BREAK,
     };
     stale_certificate(&stale.request, &stale.requester, breaks)

@@ -51,6 +51,9 @@ pub enum Generation {
     Previous,
     /// Issued before a rotation that has since been completed, which invalidated it, regardless of later ones.
     Ended,
+    /// Not of the current generation: previous, ended, or of another cluster. Stops working on *complete*, or already
+    /// has.
+    NotCurrent,
     Unknown,
 }
 
@@ -93,7 +96,8 @@ fn by_signer<'a, Known: Iterator<Item = &'a Issuance>>(
     }
 }
 
-/// Generation of a client certificate of any origin, by its signer alone.
+/// Generation of a client certificate of any origin, by its signer alone. [`Generation::Previous`]: SKE used that signer
+/// immediately before the last start.
 pub fn signer_generation(
     certificate: &ClientCertificate,
     known: &[&Issuance],
@@ -101,9 +105,18 @@ pub fn signer_generation(
 ) -> Generation {
     let of = |wanted| references(known, rotation, wanted);
     let found = by_signer(Generation::Unknown, certificate.signer(), of);
-    let is_named = || known.iter().any(|known| known.signer() == Some(certificate.signer()));
-    // An unknown issuer name is not comparable with the key ids of SKE's certificates.
-    if certificate.authority_key_id.is_none() && !is_named() { Generation::Unknown } else { found }
+    let same = || known.iter().filter(|known| known.signer() == Some(certificate.signer()));
+    // SKE issues the CA of the API server and a certificate of the same generation together.
+    let is_last =
+        || same().any(|one| bundle(&one.facts.authorities, known, rotation) == Bundle::Older);
+    match found {
+        // An unknown issuer name is not comparable with the key ids of SKE's certificates.
+        _ if certificate.authority_key_id.is_none() && same().next().is_none() => {
+            Generation::Unknown
+        }
+        Generation::Previous if !is_last() => Generation::NotCurrent,
+        _ => found,
+    }
 }
 
 /// The kubeconfigs known to be of one generation. Before the first start there is only one.
@@ -150,7 +163,12 @@ pub fn bundle(keys: &BTreeSet<KeyHash>, known: &[&Issuance], rotation: &Rotation
     let ended = keys_of(Generation::Ended);
     // No rotation was completed since: these CAs are still accepted.
     let is_last = |known: &&Issuance| {
-        known.rotation.as_ref().is_some_and(|before| before.completed == rotation.completed)
+        known.rotation.as_ref().is_some_and(|before| {
+            let is_told = before.completed.is_some()
+                || before.phase == Phase::Never
+                || before.initiated == rotation.initiated;
+            is_told && before.completed == rotation.completed
+        })
     };
     let last: BTreeSet<&KeyHash> = references(known, rotation, Generation::Previous)
         .filter(is_last)

@@ -10,8 +10,9 @@ use crate::domain::cluster::{Cluster, ClusterId};
 use crate::domain::credential::access::{Access, KubeconfigLocation};
 use crate::domain::credential::credentials::Credentials;
 use crate::domain::credential::found::{FoundContext, FoundFile, SignIn, Trust};
-use crate::domain::credential::generation::{Bundle, Generation, Issuance};
+use crate::domain::credential::generation::Issuance;
 use crate::domain::credential::judge::{JudgeInput, SigningKeys, VerdictReason};
+use crate::domain::credential::trial::Trial;
 use crate::domain::credential::verdict::Verdict;
 use crate::domain::kubeconfig::{KubeconfigKind, is_address_of, name_in_address};
 use crate::domain::kubectl::KubectlContext;
@@ -45,15 +46,22 @@ impl KnownCredential {
 
     /// Whether it can be relied on. A known end of its validity does not imply that it works until then.
     fn is_access(&self) -> bool {
-        let has = |reason| self.reasons.contains(&reason);
-        // Its signer is not the current one; if its CAs are the previous ones, so most likely is its signer.
-        let is_assumed = has(VerdictReason::Signer(Generation::Previous))
-            && !has(VerdictReason::Bundle(Bundle::Older));
-        let is_doubtful = is_assumed || self.reasons.iter().any(VerdictReason::is_doubt);
         let is_token = self.kind == CredentialKind::StaticToken;
         self.verdict.works_now()
-            && !is_doubtful
+            && !self.is_doubtful()
             && (!is_token || self.verdict == Verdict::BreaksOnStart)
+    }
+
+    /// Whether a reason leaves open if it works now.
+    fn is_doubtful(&self) -> bool {
+        self.reasons.iter().any(VerdictReason::is_doubt)
+    }
+
+    /// Whether a trial shows that the verdict was wrong. A doubtful one leaves open if it has stopped working already.
+    pub fn is_contradicted(&self, trial: &Trial, phase: &Phase) -> bool {
+        let may_have_ended =
+            !self.verdict.lasts() && self.verdict.works_now() && self.is_doubtful();
+        !may_have_ended && trial.contradicts(self.verdict, phase)
     }
 }
 
@@ -347,7 +355,8 @@ impl Credentials {
         });
         let best = in_files.min_by_key(|(known, _)| {
             let (verdict, expires) = (known.verdict, known.expires.unwrap_or(Timestamp::MAX));
-            (!verdict.works_now(), !verdict.lasts(), Reverse(expires))
+            let works = verdict.lasts() || verdict.works_now() && !known.is_doubtful();
+            (!works, !verdict.lasts(), Reverse(expires))
         });
         best.map(|(_, context)| context)
     }

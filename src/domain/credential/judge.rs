@@ -93,8 +93,12 @@ impl VerdictReason {
     /// Whether it leaves open if the credential works now, regardless of its known end.
     pub(super) fn is_doubt(&self) -> bool {
         match self {
-            Self::Signer(generation) => *generation == Generation::Unknown,
-            Self::Bundle(held) => matches!(held, Bundle::NewestAlone | Bundle::Unknown),
+            Self::Signer(generation) => {
+                matches!(generation, Generation::NotCurrent | Generation::Unknown)
+            }
+            Self::Bundle(held) => {
+                matches!(held, Bundle::NewestAlone | Bundle::Foreign | Bundle::Unknown)
+            }
             Self::SystemAuthorities
             | Self::ServerCertificate
             | Self::OtherServer(_)
@@ -194,7 +198,9 @@ impl<'a> JudgeInput<'a> {
         if !self.rotation.is_clear() && worse != Verdict::BreaksOnStart {
             return (Verdict::CannotTell, vec![VerdictReason::RotationUnclear], way);
         }
-        let is_older = reasons.contains(&VerdictReason::Signer(Generation::Previous));
+        let is_older = [Generation::Previous, Generation::NotCurrent]
+            .into_iter()
+            .any(|older| reasons.contains(&VerdictReason::Signer(older)));
         if is_older && self.is_newer_than_known(found) {
             return (Verdict::CannotTell, vec![VerdictReason::NewerThanKnown], way);
         }
@@ -350,9 +356,10 @@ impl<'a> JudgeInput<'a> {
         // An old key that is still accepted works until complete, whatever phase is reported.
         let verdict = match generation {
             Generation::Previous => Verdict::BreaksOnComplete,
-            Generation::Current | Generation::Ended | Generation::Unknown => {
-                self.verdict(generation)
-            }
+            Generation::Current
+            | Generation::Ended
+            | Generation::NotCurrent
+            | Generation::Unknown => self.verdict(generation),
         };
         (verdict, vec![VerdictReason::TokenKey(generation)])
     }

@@ -10,7 +10,7 @@ use crate::domain::credential::judge::JudgeInput;
 use crate::domain::credential::{
     Access, Authority, Bundle, ClientCertificate, CredentialFacts, CredentialKind, Credentials,
     ExecCluster, FoundContext, FoundFile, Generation, HeldAccess, Issuance, KeyHash,
-    KnownCredential, KubeconfigLocation, Reference, SignIn, SigningKeys, TokenFacts, Trust,
+    KnownCredential, KubeconfigLocation, Reference, SignIn, SigningKeys, TokenFacts, Trial, Trust,
     Verdict, VerdictReason, login_cache_may_be_stale,
 };
 use crate::domain::fixtures::{self, access, cluster, found_context, found_file, now};
@@ -864,24 +864,81 @@ fn cred_03_kind_and_end_are_those_of_the_way_that_works() {
 #[test]
 fn cred_03_a_signer_that_is_only_not_the_one_in_use_is_no_access() {
     let mut subject = cluster("web", Phase::Prepared);
-    subject.rotation = moment(1, Phase::Prepared);
-    let issuance = issued(1, &Phase::Prepared, true);
-    let mut credentials = Credentials::default();
-    let (id, created) = (subject.id.clone(), subject.created);
-    credentials.note(Reference { cluster: id, created, issuance });
-    let held = |trust: Trust, signer: usize| {
-        let way = SignIn::Certificate(certificate(signer));
-        let files = [fixtures::found("a", Ok(vec![found(trust, vec![way])]))];
+    subject.rotation = moment(3, Phase::Prepared);
+    let held = |known: &[Issuance], pins: &[usize], signer: usize| {
+        let mut credentials = Credentials::default();
+        for issuance in known {
+            let (id, created) = (subject.id.clone(), subject.created);
+            credentials.note(Reference { cluster: id, created, issuance: issuance.clone() });
+        }
+        let files = [fixtures::found("a", Ok(vec![pinned(pins, certificate(signer))]))];
         let known = credentials.inventory(&subject, &files, None, now());
         (known[0].verdict, HeldAccess::of(&known).certain().is_some())
     };
-    let trust = |pinned: &[usize]| Trust::Authorities(pinned.iter().map(|one| key(*one)).collect());
-    assert_eq!(held(trust(&[0]), 0), (Verdict::BreaksOnComplete, true));
-    // That CA may have been removed by an earlier rotation, or belong to another cluster.
-    for signer in [0, 3] {
-        assert_eq!(held(trust(&[0, 1]), signer), (Verdict::BreaksOnComplete, false));
+    let current = issued(3, &Phase::Prepared, true);
+    let breaks = |is_access| (Verdict::BreaksOnComplete, is_access);
+    assert_eq!(held(&[current.clone()], &[2, 3], 3), (Verdict::SurvivesComplete, true));
+    // The signer may have been removed by an earlier rotation, or belong to another cluster.
+    for signer in [0, 1, 2, 7] {
+        for pins in [&[2][..], &[2, 3], &[1, 2]] {
+            assert_eq!(held(&[current.clone()], pins, signer), breaks(false), "{signer} {pins:?}");
+        }
     }
-    assert_eq!(held(trust(&[0, 1]), 1), (Verdict::SurvivesComplete, true));
+    // SKE issued one with that signer immediately before this start.
+    for before in [issued(2, &Phase::Completed, true), issued(2, &Phase::Prepared, true)] {
+        let known = [current.clone(), before];
+        assert_eq!(held(&known, &[2], 2), breaks(true));
+        assert_eq!(held(&known, &[2, 3], 2), breaks(true));
+        assert_eq!(held(&known, &[2], 7), breaks(false));
+    }
+    // It was in use before some start, not necessarily this one.
+    let unread = Issuance { rotation: None, ..issued(1, &Phase::Completed, true) };
+    assert_eq!(held(&[current.clone(), unread], &[2], 1), breaks(false));
+    let ended = issued(1, &Phase::Completed, true);
+    assert_eq!(held(&[current, ended], &[2], 1), (Verdict::Dead, false));
+}
+
+#[test]
+fn cred_03_a_bundle_of_another_cluster_while_completing_is_no_access() {
+    let mut subject = cluster("web", Phase::Completing);
+    subject.rotation = moment(2, Phase::Completing);
+    let mut credentials = Credentials::default();
+    for (number, phase) in [(1, Phase::Completed), (2, Phase::Completing)] {
+        let issuance = issued(number, &phase, true);
+        let (cluster, created) = (subject.id.clone(), subject.created);
+        let issuance = Issuance {
+            facts: CredentialFacts { server: "api.example".into(), ..issuance.facts },
+            ..issuance
+        };
+        credentials.note(Reference { cluster, created, issuance });
+    }
+    let held = |pins: &[usize]| {
+        let files = [fixtures::found("a", Ok(vec![pinned(pins, certificate(1))]))];
+        let known = credentials.inventory(&subject, &files, None, now());
+        (known[0].verdict, HeldAccess::of(&known).certain().is_some())
+    };
+    assert_eq!(held(&[1]), (Verdict::BreaksOnComplete, true));
+    assert_eq!(held(&[7]), (Verdict::BreaksOnComplete, false));
+}
+
+#[test]
+fn a_refusal_contradicts_no_verdict_that_leaves_open_whether_it_works_until_complete() {
+    let known = |verdict, reason| KnownCredential {
+        location: KubeconfigLocation::Clipboard,
+        kind: CredentialKind::ClientCertificate,
+        expires: None,
+        verdict,
+        reasons: vec![reason],
+        wide_mode: None,
+        other_file: None,
+    };
+    let refused = Trial::Refused("HTTP 401".into());
+    let breaks = |generation| known(Verdict::BreaksOnComplete, VerdictReason::Signer(generation));
+    let contradicts = |known: &KnownCredential| known.is_contradicted(&refused, &Phase::Prepared);
+    assert!(contradicts(&breaks(Generation::Previous)));
+    assert!(!contradicts(&breaks(Generation::NotCurrent)));
+    let token = VerdictReason::TokenKey(Generation::Current);
+    assert!(contradicts(&known(Verdict::SurvivesComplete, token)));
 }
 
 #[test]

@@ -15,7 +15,7 @@ pub enum Verdict {
     Dead,
     /// A static token: works until the next rotation is started.
     BreaksOnStart,
-    /// Works until this rotation is completed.
+    /// Does not survive this rotation; works until it is completed, unless the reasons leave that open.
     BreaksOnComplete,
     /// Issued after the start: survives this rotation.
     SurvivesComplete,
@@ -31,8 +31,10 @@ impl Verdict {
             (Generation::Unknown, _) => Self::CannotTell,
             (Generation::Current, true) => Self::SurvivesComplete,
             (Generation::Current, false) => Self::Works,
-            (Generation::Previous, true) => Self::BreaksOnComplete,
-            (Generation::Previous, false) | (Generation::Ended, _) => Self::Dead,
+            (Generation::Previous | Generation::NotCurrent, true) => Self::BreaksOnComplete,
+            (Generation::Previous | Generation::NotCurrent, false) | (Generation::Ended, _) => {
+                Self::Dead
+            }
         }
     }
 

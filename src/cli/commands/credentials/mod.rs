@@ -69,7 +69,7 @@ impl Report {
             matches!(
                 known.verdict,
                 Verdict::Dead | Verdict::BreaksOnStart | Verdict::BreaksOnComplete
-            ) || trial.as_ref().is_some_and(|trial| trial.contradicts(known.verdict, phase))
+            ) || trial.as_ref().is_some_and(|trial| known.is_contradicted(trial, phase))
         };
         let inside = self.in_cluster.as_ref().ok();
         let open = self.open_clients().next().is_some();

@@ -64,7 +64,7 @@ fn notes(report: &Report) -> Vec<(char, String)> {
     for (known, trial) in &report.known {
         let location = known.location.describe();
         match trial {
-            Some(trial) if trial.contradicts(known.verdict, &report.cluster.rotation.phase) => {
+            Some(trial) if known.is_contradicted(trial, &report.cluster.rotation.phase) => {
                 let tried = match trial.why() {
                     Some(why) => text::because(tried(trial), why),
                     None => tried(trial).to_owned(),
