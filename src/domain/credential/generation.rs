@@ -57,6 +57,22 @@ pub enum Generation {
     Unknown,
 }
 
+/// Whether one of these kubeconfigs proves that a rotation has started that SKE does not report, or no longer: SKE may
+/// answer with an older state shortly after a start.
+pub fn is_outdated(rotation: &Rotation, known: &[&Issuance]) -> bool {
+    let is_closed = |phase: &Phase| matches!(phase, Phase::Never | Phase::Completed);
+    known.iter().any(|issuance| {
+        issuance.rotation.as_ref().is_some_and(|before| {
+            // Two CAs exist only between start and complete.
+            let is_since = is_closed(&before.phase)
+                && is_closed(&rotation.phase)
+                && before.initiated == rotation.initiated
+                && issuance.has_both_authorities();
+            is_since || before.initiated > rotation.initiated
+        })
+    })
+}
+
 /// Determines the generation of a kubeconfig. `known`: all known kubeconfigs of this very cluster; `rotation`: the
 /// current one.
 pub fn generation(subject: &Issuance, known: &[&Issuance], rotation: &Rotation) -> Generation {
@@ -126,7 +142,11 @@ fn references<'a>(
     wanted: Generation,
 ) -> impl Iterator<Item = &'a Issuance> {
     let generation = |issuance: &Issuance| match (&rotation.phase, &issuance.rotation) {
-        (Phase::Never, Some(before)) if before.phase == Phase::Never => Generation::Current,
+        (Phase::Never, Some(before))
+            if before.phase == Phase::Never && !issuance.has_both_authorities() =>
+        {
+            Generation::Current
+        }
         _ => by_its_own_request(issuance, rotation),
     };
     known
@@ -236,7 +256,7 @@ fn by_its_own_request(issuance: &Issuance, now: &Rotation) -> Generation {
     if before.initiated == Some(start) {
         return match phase {
             // The next one has started, but its start time is not reported yet.
-            Phase::Completed if now.phase.is_open() => Generation::Unknown,
+            Phase::Completed if now.phase.is_open() || both => Generation::Unknown,
             Phase::Completing | Phase::Completed => Generation::Current,
             Phase::Preparing | Phase::Prepared if both => Generation::Current,
             // The phase is reported shortly before the new CAs exist.

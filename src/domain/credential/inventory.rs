@@ -44,6 +44,18 @@ impl KnownCredential {
         self.reasons.iter().find_map(why)
     }
 
+    /// Whether it may be for another cluster: it has only a CA in common with this one.
+    fn is_elsewhere(&self) -> bool {
+        self.reasons.iter().any(|reason| matches!(reason, VerdictReason::OtherServer(_)))
+    }
+
+    /// The kind that SKE issues in its place. An entry whose cluster or user is in another file is not replaced, nor is
+    /// one that may be for another cluster.
+    pub fn renewed_as(&self) -> Option<KubeconfigKind> {
+        let is_whole = self.other_file.is_none() && !self.is_elsewhere();
+        self.kind.issued_as().filter(|_| is_whole)
+    }
+
     /// Whether it can be relied on. A known end of its validity does not imply that it works until then.
     fn is_access(&self) -> bool {
         let is_token = self.kind == CredentialKind::StaticToken;
@@ -275,9 +287,12 @@ impl Credentials {
             } else if cluster_match == ClusterMatch::Address && verdict.works_now() {
                 reasons.push(VerdictReason::MayBeElsewhere);
             }
-            if cluster_match == ClusterMatch::Authority && verdict.lasts() {
-                let server = VerdictReason::OtherServer(found.server.clone());
-                (verdict, reasons) = (Verdict::CannotTell, vec![server]);
+            if cluster_match == ClusterMatch::Authority {
+                // It may be for another cluster: a bundle can hold the CAs of several.
+                if verdict != Verdict::Expired {
+                    (verdict, reasons) = (Verdict::CannotTell, Vec::new());
+                }
+                reasons.push(VerdictReason::OtherServer(found.server.clone()));
             }
             reasons.extend(found.other_file.clone().map(VerdictReason::OtherFile));
             KnownCredential {
@@ -342,7 +357,9 @@ impl Credentials {
         let is_refused = files.iter().any(|file| file.is_default && file.contexts.is_err());
         let known = self.inventory(cluster, files, None, now);
         let is_usable = |known: &&KnownCredential| {
-            !matches!(known.verdict, Verdict::Dead | Verdict::Expired) && known.unusable().is_none()
+            !matches!(known.verdict, Verdict::Dead | Verdict::Expired)
+                && known.unusable().is_none()
+                && !known.is_elsewhere()
         };
         let usable = known.iter().filter(is_usable);
         let in_files = usable.filter_map(|known| {

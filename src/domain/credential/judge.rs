@@ -10,7 +10,7 @@ use crate::domain::credential::access::Access;
 use crate::domain::credential::certificate::{ClientCertificate, KeyHash, newest};
 use crate::domain::credential::found::{FoundContext, SignIn, TokenFacts, Trust};
 use crate::domain::credential::generation::{
-    Bundle, Generation, Issuance, bundle, signer_generation,
+    Bundle, Generation, Issuance, bundle, is_outdated, signer_generation,
 };
 use crate::domain::credential::verdict::Verdict;
 use crate::domain::kubeconfig::KubeconfigKind;
@@ -195,7 +195,7 @@ impl<'a> JudgeInput<'a> {
             return (Verdict::CannotTell, reasons, way);
         }
         let worse = if rank(by_server) < rank(by_user) { by_server } else { by_user };
-        if !self.rotation.is_clear() && worse != Verdict::BreaksOnStart {
+        if self.is_unclear(worse) {
             return (Verdict::CannotTell, vec![VerdictReason::RotationUnclear], way);
         }
         let is_older = [Generation::Previous, Generation::NotCurrent]
@@ -225,8 +225,7 @@ impl<'a> JudgeInput<'a> {
     /// Judges a credential by itself.
     pub(super) fn judge_alone(&self, way: &SignIn) -> (Verdict, Vec<VerdictReason>) {
         let (verdict, reasons) = self.judge_sign_in(way);
-        if self.rotation.is_clear() || matches!(verdict, Verdict::Expired | Verdict::BreaksOnStart)
-        {
+        if verdict == Verdict::Expired || !self.is_unclear(verdict) {
             return (verdict, reasons);
         }
         (Verdict::CannotTell, vec![VerdictReason::RotationUnclear])
@@ -236,7 +235,7 @@ impl<'a> JudgeInput<'a> {
     pub(super) fn doubts(&self, access: &Access, verdict: Verdict) -> Vec<VerdictReason> {
         match verdict {
             Verdict::Dead | Verdict::Expired => Vec::new(),
-            Verdict::CannotTell if !self.rotation.is_clear() => {
+            Verdict::CannotTell if self.is_unclear(verdict) => {
                 vec![VerdictReason::RotationUnclear]
             }
             Verdict::CannotTell if access.issuance.is_none() => vec![VerdictReason::NotRecorded],
@@ -251,6 +250,12 @@ impl<'a> JudgeInput<'a> {
     fn judge_trust(&self, found: &FoundContext) -> (Verdict, VerdictReason) {
         match &found.trust {
             Trust::Authorities(keys) => {
+    /// Whether the rotation is not known well enough for a verdict.
+    fn is_unclear(&self, verdict: Verdict) -> bool {
+        is_outdated(self.rotation, &self.known)
+            || !self.rotation.is_clear() && verdict != Verdict::BreaksOnStart
+    }
+
                 let mut keys = keys.clone();
                 keys.retain(|key| found.may_sign(key, self.now));
                 let held = bundle(&keys, &self.known, self.rotation);

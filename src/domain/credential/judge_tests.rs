@@ -622,7 +622,7 @@ fn what_leads_to_a_cluster_decides_which_verdicts_can_be_told() {
     let found = [found_file("a", server, Trust::Anything, SignIn::StaticToken)];
     let known = Credentials::default().inventory(&subject, &found, None, now());
     assert_eq!(known[0].verdict, Verdict::BreaksOnStart);
-    // An authority alone: what ends with the authority ends wherever it connects.
+    // An authority alone: it may be for another cluster, and its bundle may hold the CAs of several.
     let mut subject = cluster("web", Phase::Prepared);
     subject.rotation = moment(1, Phase::Prepared);
     let mut issuance = issued(1, &Phase::Prepared, true);
@@ -638,15 +638,105 @@ fn what_leads_to_a_cluster_decides_which_verdicts_can_be_told() {
         server: "localhost:6443".into(),
         ..pinned(pins, certificate(signer))
     };
-    assert_eq!(known(elsewhere(&[0], 0)).verdict, Verdict::BreaksOnComplete);
-    let other_server = [VerdictReason::OtherServer("localhost:6443".into())];
-    assert_eq!(known(elsewhere(&[0, 1], 1)).reasons, other_server);
+    let other_server = VerdictReason::OtherServer("localhost:6443".into());
+    for (pins, signer) in [(&[0][..], 0), (&[0, 7], 7), (&[0, 1], 1)] {
+        let known = known(elsewhere(pins, signer));
+        assert_eq!(known.verdict, Verdict::CannotTell);
+        assert_eq!(known.reasons, [other_server.clone()]);
+    }
+    let ended = ClientCertificate { not_after: now(), ..certificate(7) };
+    let ended = FoundContext { server: "localhost:6443".into(), ..pinned(&[0, 7], ended) };
+    assert_eq!(known(ended).reasons, [VerdictReason::Expired, other_server]);
     // Whatever the verdict, kubectl needs the other file, too.
     let split = FoundContext { other_file: Some("~/b".into()), ..pinned(&[0, 1], certificate(1)) };
     let known = known(split);
     assert_eq!(known.verdict, Verdict::SurvivesComplete);
     assert_eq!(known.reasons.last(), Some(&VerdictReason::OtherFile("~/b".into())));
     assert_eq!(known.other_file.as_deref(), Some("~/b"));
+}
+
+#[test]
+fn cred_09_an_entry_for_another_server_is_not_renewed_and_kubectl_is_not_led_there() {
+    for phase in [Phase::Prepared, Phase::Completed] {
+        let mut subject = cluster("web", phase.clone());
+        subject.rotation = moment(1, phase.clone());
+        let mut issuance = issued(1, &phase, true);
+        issuance.facts.server = "api.example".into();
+        let mut credentials = Credentials::default();
+        let (id, created) = (subject.id.clone(), subject.created);
+        credentials.note(Reference { cluster: id, created, issuance });
+        let ended = ClientCertificate { not_after: now(), ..certificate(7) };
+        for (server, way, kind) in [
+            ("api.example", certificate(0), Some(KubeconfigKind::Admin)),
+            ("api.example", ended.clone(), Some(KubeconfigKind::Admin)),
+            ("api.other.example", certificate(7), None),
+            ("api.other.example", ended, None),
+        ] {
+            let context = FoundContext { server: server.into(), ..pinned(&[1, 7], way) };
+            let files = [fixtures::found("~/.kube/config", Ok(vec![context]))];
+            let known = credentials.inventory(&subject, &files, None, now());
+            assert_eq!(known[0].renewed_as(), kind, "{phase:?} {known:?}");
+            if kind.is_none() {
+                assert_eq!(credentials.kubectl_context(&subject, &files, now()), None);
+            }
+        }
+    }
+}
+
+#[test]
+fn cred_05_two_authorities_from_a_closed_rotation_prove_that_the_next_one_has_started() {
+    for rotations in [0, 1] {
+        let rotation = moment(rotations, Phase::Completed);
+        let mut subject = cluster("web", Phase::Never);
+        subject.rotation = rotation.clone();
+        let before = issued(rotations, &Phase::Completed, true);
+        let fresh = issued(rotations + 1, &Phase::Prepared, true);
+        let fresh = Issuance { rotation: Some(rotation.clone()), ..fresh };
+        for known in [vec![&fresh], vec![&before, &fresh]] {
+            let input = JudgeInput::new(&subject, known, None, now());
+            let judged = |found: &FoundContext| {
+                let (verdict, reasons, _) = input.judge(found);
+                assert_eq!(reasons, [VerdictReason::RotationUnclear], "{rotation:?}");
+                verdict
+            };
+            let (old, new) = (certificate(rotations), certificate(rotations + 1));
+            assert_eq!(judged(&pinned(&[rotations], old)), Verdict::CannotTell);
+            assert_eq!(judged(&pinned(&[rotations, rotations + 1], new)), Verdict::CannotTell);
+        }
+        // What was recorded is not judged, either.
+        let mut credentials = Credentials::default();
+        for issuance in [&before, &fresh] {
+            let (location, issuance) = (KubeconfigLocation::Clipboard, Some(issuance.clone()));
+            credentials.put(Access { location, issuance, ..access(&subject, false, "") });
+        }
+        for known in credentials.inventory(&subject, &[], None, now()) {
+            assert_eq!(known.verdict, Verdict::CannotTell);
+            assert_eq!(known.reasons, [VerdictReason::RotationUnclear]);
+        }
+        // Once SKE reports the start, everything is told.
+        subject.rotation = moment(rotations + 1, Phase::Prepared);
+        let current = issued(rotations + 1, &Phase::Prepared, true);
+        let known = vec![&before, &fresh, &current];
+        let input = JudgeInput::new(&subject, known, None, now());
+        let old = pinned(&[rotations], certificate(rotations));
+        assert_eq!(input.judge(&old).0, Verdict::BreaksOnComplete);
+        let new = pinned(&[rotations, rotations + 1], certificate(rotations + 1));
+        assert_eq!(input.judge(&new).0, Verdict::SurvivesComplete);
+    }
+}
+
+#[test]
+fn cred_05_an_answer_of_ske_that_is_older_than_what_it_issued_promises_nothing() {
+    let mut subject = cluster("web", Phase::Never);
+    let later = issued(2, &Phase::Prepared, true);
+    let before = issued(1, &Phase::Completed, true);
+    for (rotations, phase) in [(1, Phase::Completed), (1, Phase::Prepared), (0, Phase::Never)] {
+        subject.rotation = moment(rotations, phase);
+        let input = JudgeInput::new(&subject, vec![&before, &later], None, now());
+        for found in [pinned(&[1], certificate(1)), pinned(&[1, 2], certificate(2))] {
+            assert_eq!(input.judge(&found).0, Verdict::CannotTell, "{:?}", subject.rotation);
+        }
+    }
 }
 
 #[test]

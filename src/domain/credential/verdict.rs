@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 
 use crate::domain::credential::access::Access;
-use crate::domain::credential::generation::{Generation, Issuance, generation};
+use crate::domain::credential::generation::{Generation, Issuance, generation, is_outdated};
 use crate::domain::rotation::{Phase, Rotation};
 
 /// Verdict on a kubeconfig.
@@ -64,8 +64,10 @@ pub fn verdict(
     }
     let before = access.issuance.as_ref().and_then(|issuance| issuance.rotation.as_ref());
     match rotation.phase {
-        _ if rotation.mixes_rotations() => return Verdict::CannotTell,
-        // A rotation was reported before it was issued.
+        _ if rotation.mixes_rotations() || is_outdated(rotation, known) => {
+            return Verdict::CannotTell;
+        }
+        // A rotation was reported before it was issued, and its start not.
         Phase::Never if before.is_some_and(|before| before.phase != Phase::Never) => {
             return Verdict::CannotTell;
         }
