@@ -84,6 +84,7 @@ texts! {
     TOKEN_SIGNED_BEFORE = "signed with the old signing key";
     TOKEN_KEY_UNKNOWN = "unknown which key signed it; checking needs an observed cluster";
     TOKEN_KEY_GONE = "signed with a key that the cluster no longer accepts";
+    token_audience(audiences) = "its audience {audiences} may not be the API server's";
     other_token(issuer) = "token issued by {issuer}; the rotation does not invalidate it";
     STACKIT_PLUGIN_IDP = "the stackit CLI signs in through the identity provider";
     STACKIT_PLUGIN = "the stackit CLI signs in; it may use a cached certificate for up to 30m";
@@ -265,6 +266,7 @@ fn one(reasons: &VerdictReason) -> String {
         ) => TOKEN_SIGNED_BEFORE,
         VerdictReason::TokenKey(Generation::Unknown) => TOKEN_KEY_UNKNOWN,
         VerdictReason::TokenKeyGone => TOKEN_KEY_GONE,
+        VerdictReason::TokenAudience(all) => return token_audience(all.join(", ")),
         VerdictReason::OtherToken(issuer) => return other_token(issuer),
         VerdictReason::StackitPlugin { is_idp: false } => STACKIT_PLUGIN,
         VerdictReason::StackitPlugin { is_idp: true } => STACKIT_PLUGIN_IDP,

@@ -137,6 +137,8 @@ pub struct TokenFacts {
     pub issuer: String,
     /// `sub`, cleaned.
     pub subject: String,
+    /// `aud`, cleaned; legacy tokens have none.
+    pub audiences: Vec<String>,
     /// `exp`; legacy tokens have none.
     pub expires: Option<Timestamp>,
 }

@@ -23,6 +23,22 @@ pub struct SigningKeys {
     pub accepted: BTreeSet<String>,
     /// The current signing key, from a fresh token; `None` if none was requested.
     pub signing: Option<String>,
+    /// The audiences of that token, which are those of the API server; empty if unknown.
+    pub audiences: Vec<String>,
+}
+
+/// Audiences of the API servers that Gardener runs, unless configured otherwise.
+const USUAL_AUDIENCES: [&str; 2] = ["kubernetes", "gardener"];
+
+impl SigningKeys {
+    /// Whether a token is for this API server. Without an audience it is; by default, Kubernetes uses the issuer.
+    fn is_audience_of(&self, token: &TokenFacts) -> bool {
+        let has = |audience: &String| match self.audiences.as_slice() {
+            [] => *audience == token.issuer || USUAL_AUDIENCES.contains(&audience.as_str()),
+            known => known.contains(audience),
+        };
+        token.audiences.is_empty() || token.audiences.iter().any(has)
+    }
 }
 
 /// The reason for a verdict.
@@ -50,6 +66,8 @@ pub enum VerdictReason {
     TokenKey(Generation),
     /// Signed by no key of the cluster.
     TokenKeyGone,
+    /// It is for these audiences, and the API server may have others.
+    TokenAudience(Vec<String>),
     /// A JWT of this issuer, not of the cluster.
     OtherToken(String),
     /// The `stackit` CLI authenticates; with a certificate, which it may keep using for half an hour, or as the user.
@@ -115,6 +133,7 @@ impl VerdictReason {
             | Self::Unreadable(_)
             | Self::RotationUnclear
             | Self::TokenKey(_)
+            | Self::TokenAudience(_)
             | Self::NotInFile
             | Self::NotRecorded => true,
             Self::Expired
@@ -231,6 +250,12 @@ impl<'a> JudgeInput<'a> {
         (Verdict::CannotTell, vec![VerdictReason::RotationUnclear])
     }
 
+    /// Whether the rotation is not known well enough for a verdict.
+    fn is_unclear(&self, verdict: Verdict) -> bool {
+        is_outdated(self.rotation, &self.known)
+            || !self.rotation.is_clear() && verdict != Verdict::BreaksOnStart
+    }
+
     /// Doubts about what SKE issued and is in no file; empty if its record is conclusive.
     pub(super) fn doubts(&self, access: &Access, verdict: Verdict) -> Vec<VerdictReason> {
         match verdict {
@@ -250,12 +275,6 @@ impl<'a> JudgeInput<'a> {
     fn judge_trust(&self, found: &FoundContext) -> (Verdict, VerdictReason) {
         match &found.trust {
             Trust::Authorities(keys) => {
-    /// Whether the rotation is not known well enough for a verdict.
-    fn is_unclear(&self, verdict: Verdict) -> bool {
-        is_outdated(self.rotation, &self.known)
-            || !self.rotation.is_clear() && verdict != Verdict::BreaksOnStart
-    }
-
                 let mut keys = keys.clone();
                 keys.retain(|key| found.may_sign(key, self.now));
                 let held = bundle(&keys, &self.known, self.rotation);
@@ -366,7 +385,16 @@ impl<'a> JudgeInput<'a> {
             | Generation::NotCurrent
             | Generation::Unknown => self.verdict(generation),
         };
-        (verdict, vec![VerdictReason::TokenKey(generation)])
+        let reason = VerdictReason::TokenKey(generation);
+        if keys.is_audience_of(token) {
+            return (verdict, vec![reason]);
+        }
+        let audience = VerdictReason::TokenAudience(token.audiences.clone());
+        if verdict.lasts() {
+            (Verdict::CannotTell, vec![audience])
+        } else {
+            (verdict, vec![reason, audience])
+        }
     }
 }
 

@@ -107,6 +107,7 @@ proptest! {
         let signing = SigningKeys {
             accepted: accepted.iter().map(ToString::to_string).collect(),
             signing: Some(rotations.to_string()),
+            ..SigningKeys::default()
         };
         let input = JudgeInput::new(&subject, known, Some(&signing), now());
         let token = TokenFacts { key_id: Some(token_key.to_string()), ..TokenFacts::default() };
@@ -204,6 +205,7 @@ fn each_kind_of_credential_has_the_verdict_of_the_matrix() {
         let keys = SigningKeys {
             accepted: accepted.into_iter().map(str::to_owned).collect(),
             signing: Some(number.to_string()),
+            ..SigningKeys::default()
         };
         JudgeInput::new(&subject, vec![&reference], Some(&keys), now())
             .judge(&found(trust, vec![way]))
@@ -929,8 +931,11 @@ fn cred_03_kind_and_end_are_those_of_the_way_that_works() {
         let key_id = Some("k1".to_owned());
         SignIn::ServiceAccountToken(TokenFacts { key_id, expires, ..TokenFacts::default() })
     };
-    let accepted =
-        SigningKeys { accepted: BTreeSet::from(["k1".to_owned()]), signing: Some("k1".to_owned()) };
+    let accepted = SigningKeys {
+        accepted: BTreeSet::from(["k1".to_owned()]),
+        signing: Some("k1".to_owned()),
+        ..SigningKeys::default()
+    };
     let row = |ways: Vec<SignIn>| {
         let context = FoundContext { sign_in: ways, ..pinned(&[1], certificate(1)) };
         let files = [fixtures::found("a", Ok(vec![context]))];
@@ -1029,6 +1034,59 @@ fn a_refusal_contradicts_no_verdict_that_leaves_open_whether_it_works_until_comp
     assert!(!contradicts(&breaks(Generation::NotCurrent)));
     let token = VerdictReason::TokenKey(Generation::Current);
     assert!(contradicts(&known(Verdict::SurvivesComplete, token)));
+}
+
+#[test]
+fn cred_02_a_token_for_another_audience_is_not_called_working() {
+    let mut subject = cluster("web", Phase::Prepared);
+    subject.rotation = moment(1, Phase::Prepared);
+    let reference = issued(1, &Phase::Prepared, true);
+    let judged = |key: &str, audiences: &[&str], of_server: &[&str]| {
+        let text = |all: &[&str]| all.iter().map(|one| (*one).to_owned()).collect();
+        let signing = SigningKeys {
+            accepted: ["0", "1"].map(str::to_owned).into(),
+            signing: Some("1".into()),
+            audiences: text(of_server),
+        };
+        let token = TokenFacts {
+            key_id: Some(key.into()),
+            issuer: "https://issuer.example".into(),
+            audiences: text(audiences),
+            ..TokenFacts::default()
+        };
+        let context =
+            found(Trust::Authorities(keys(&[0, 1])), vec![SignIn::ServiceAccountToken(token)]);
+        let input = JudgeInput::new(&subject, vec![&reference], Some(&signing), now());
+        let (verdict, reasons, _) = input.judge(&context);
+        let other = VerdictReason::TokenAudience(text(audiences));
+        (verdict, reasons.contains(&other))
+    };
+    let usual = ["kubernetes", "gardener"];
+    for (audiences, of_server) in [
+        (&[][..], &[][..]),
+        (&[], &["own"]),
+        (&["https://issuer.example"], &[]),
+        (&["vault", "https://issuer.example"], &[]),
+        (&usual, &[]),
+        (&usual, &usual),
+        (&["vault", "gardener"], &usual),
+        (&["own"], &["own"]),
+    ] {
+        let told = judged("1", audiences, of_server);
+        assert_eq!(told, (Verdict::SurvivesComplete, false), "{audiences:?} {of_server:?}");
+        assert_eq!(judged("0", audiences, of_server), (Verdict::BreaksOnComplete, false));
+    }
+    for (audiences, of_server) in [
+        (&["vault"][..], &[][..]),
+        (&["vault"], &usual),
+        (&["https://issuer.example"], &usual),
+        (&usual, &["own"]),
+    ] {
+        let told = judged("1", audiences, of_server);
+        assert_eq!(told, (Verdict::CannotTell, true), "{audiences:?} {of_server:?}");
+        assert_eq!(judged("0", audiences, of_server), (Verdict::BreaksOnComplete, true));
+        assert_eq!(judged("9", audiences, of_server).0, Verdict::Dead);
+    }
 }
 
 #[test]
