@@ -125,13 +125,13 @@ pub fn signer_generation(
     // SKE issues the CA of the API server and a certificate of the same generation together.
     let is_last =
         || same().any(|one| bundle(&one.facts.authorities, known, rotation) == Bundle::Older);
-    match found {
-        // An unknown issuer name is not comparable with the key ids of SKE's certificates.
-        _ if certificate.authority_key_id.is_none() && same().next().is_none() => {
-            Generation::Unknown
-        }
-        Generation::Previous if !is_last() => Generation::NotCurrent,
-        _ => found,
+    // An unknown issuer name is not comparable with the key ids of SKE's certificates.
+    if certificate.authority_key_id.is_none() && same().next().is_none() {
+        Generation::Unknown
+    } else if found == Generation::Previous && !is_last() {
+        Generation::NotCurrent
+    } else {
+        found
     }
 }
 

@@ -202,7 +202,10 @@ fn stale_certificates(
             // The cluster signed it itself.
             generation: match generation {
                 Generation::NotCurrent => Generation::Previous,
-                _ => generation,
+                Generation::Current
+                | Generation::Previous
+                | Generation::Ended
+                | Generation::Unknown => generation,
             },
         }
     });

@@ -644,7 +644,7 @@ fn what_leads_to_a_cluster_decides_which_verdicts_can_be_told() {
     for (pins, signer) in [(&[0][..], 0), (&[0, 7], 7), (&[0, 1], 1)] {
         let known = known(elsewhere(pins, signer));
         assert_eq!(known.verdict, Verdict::CannotTell);
-        assert_eq!(known.reasons, [other_server.clone()]);
+        assert_eq!(known.reasons, std::slice::from_ref(&other_server));
     }
     let ended = ClientCertificate { not_after: now(), ..certificate(7) };
     let ended = FoundContext { server: "localhost:6443".into(), ..pinned(&[0, 7], ended) };
@@ -972,11 +972,15 @@ fn cred_03_a_signer_that_is_only_not_the_one_in_use_is_no_access() {
     };
     let current = issued(3, &Phase::Prepared, true);
     let breaks = |is_access| (Verdict::BreaksOnComplete, is_access);
-    assert_eq!(held(&[current.clone()], &[2, 3], 3), (Verdict::SurvivesComplete, true));
+    assert_eq!(held(std::slice::from_ref(&current), &[2, 3], 3), (Verdict::SurvivesComplete, true));
     // The signer may have been removed by an earlier rotation, or belong to another cluster.
     for signer in [0, 1, 2, 7] {
         for pins in [&[2][..], &[2, 3], &[1, 2]] {
-            assert_eq!(held(&[current.clone()], pins, signer), breaks(false), "{signer} {pins:?}");
+            assert_eq!(
+                held(std::slice::from_ref(&current), pins, signer),
+                breaks(false),
+                "{signer} {pins:?}"
+            );
         }
     }
     // SKE issued one with that signer immediately before this start.
