@@ -392,12 +392,9 @@ impl State {
     }
 }
 
-/// The replacement that SKE can issue, if any. An entry whose cluster or user is in another file is not replaced.
+/// The replacement that SKE can issue, if any.
 fn renewed(known: &KnownCredential) -> Option<RenewedEntry> {
-    if known.other_file.is_some() {
-        return None;
-    }
     let (file, context) = known.location.entry()?;
-    let kind = known.kind.issued_as()?;
+    let kind = known.renewed_as()?;
     Some(RenewedEntry { kind, file: file.to_owned(), context: context.to_owned() })
 }

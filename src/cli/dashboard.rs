@@ -394,7 +394,8 @@ pub async fn demo(
     let projects = simulator.projects().into_iter().map(|(id, _name)| id).collect();
     config.put("projects", Value::List(projects));
     let kubeconfigs =
-        Kubeconfigs::only_in(folder.kubeconfigs(), sources.home.clone(), clock.clone());
+        Kubeconfigs::only_in(folder.kubeconfigs(), sources.home.clone(), clock.clone())
+            .with_programs((sources.environment)("PATH"));
     let system = LocalSystem { state_folder: Some(folder.state()), ..system };
     let demo = Demo { kubeconfigs, folder: folder.own_files(), speed: scene.speed };
     let ended = match UnstartedDashboard::new(&loaded, sources, &system, Some(demo)).await {

@@ -91,6 +91,7 @@ impl Session {
 pub(super) fn kubeconfigs_of(sources: &ConfigSources<'_>, clock: &Clock) -> Kubeconfigs {
     let listed = (sources.environment)("KUBECONFIG").map(Into::into);
     Kubeconfigs::new(sources.home.clone(), listed, clock.clone())
+        .with_programs((sources.environment)("PATH"))
 }
 
 /// The kubeconfig files of this machine, and skeys's records.

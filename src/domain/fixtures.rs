@@ -78,7 +78,8 @@ pub fn issuance(signer: u8, authorities: &[u8], rotation: Option<Rotation>) -> I
 
 /// `count` keys that sign service account tokens.
 pub fn signing_keys(count: usize) -> SigningKeys {
-    SigningKeys { accepted: (1..=count).map(|key| format!("k{key}")).collect(), signing: None }
+    let accepted = (1..=count).map(|key| format!("k{key}")).collect();
+    SigningKeys { accepted, ..SigningKeys::default() }
 }
 
 /// A context from a local file.

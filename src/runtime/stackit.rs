@@ -6,12 +6,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::FutureExt as _;
-use rustix::fs::{Access, access};
 use tokio::process::Command;
 
 use crate::clients::auth::TokenProgram;
 use crate::clock::Clock;
 use crate::runtime::child::{command, detached, inherit, output};
+use crate::store::programs::find_program;
 
 /// Timeout for printing a token, which may need the network.
 const TOKEN_LIMIT: Duration = Duration::from_secs(10);
@@ -35,15 +35,6 @@ const VARIABLES: &[&str] = &[
 /// Finds it in a `PATH`-style list of folders.
 pub fn find(folders: &str) -> Option<PathBuf> {
     find_program(folders, "stackit")
-}
-
-/// Finds a program in a `PATH`-style list of folders.
-pub fn find_program(folders: &str, name: &str) -> Option<PathBuf> {
-    // The meaning of a relative folder depends on the working directory.
-    let folders = std::env::split_paths(folders).filter(|folder| folder.is_absolute());
-    folders
-        .map(|folder| folder.join(name))
-        .find(|path| path.is_file() && access(path, Access::EXEC_OK).is_ok())
 }
 
 /// `stackit auth get-access-token` of this program, with the given or the active profile.

@@ -64,7 +64,14 @@ impl Kubeconfigs {
         }
         let failed = candidates.failed.iter();
         found.extend(failed.map(|(folder, why)| not_read(self.shown(folder), why.clone())));
-        resolve(found)
+        let mut files = resolve(found);
+        if self.lacks("stackit") {
+            let all = files.iter_mut().filter_map(|file| file.contexts.as_mut().ok()).flatten();
+            for context in all.filter(|context| context.is_stackit()) {
+                context.unusable.get_or_insert_with(|| "stackit is not in PATH".to_owned());
+            }
+        }
+        files
     }
 
     /// The text of a kubeconfig in shown form, to try its credentials, and those of the files that kubectl reads
@@ -296,6 +303,43 @@ mod tests {
         assert_eq!(folder.len(), 1, "once: {found:?}");
         assert!(folder[0].contexts.as_ref().unwrap_err().contains("Not a directory"), "{found:?}");
         assert!(!found.iter().any(|file| file.path.starts_with("~/gone")), "{found:?}");
+    }
+
+    #[test]
+    fn cred_02_a_login_is_no_access_while_kubectl_does_not_find_stackit() {
+        let home = tempfile::tempdir().unwrap();
+        let (kube, programs) = (home.path().join(".kube"), home.path().join("bin"));
+        fs::create_dir_all(&kube).unwrap();
+        fs::create_dir_all(&programs).unwrap();
+        let exec = |command: &str| {
+            let user = format!(
+                "exec: {{apiVersion: client.authentication.k8s.io/v1, command: {command}, \
+                 args: [ske, kubeconfig, login], interactiveMode: IfAvailable, \
+                 provideClusterInfo: true}}"
+            );
+            let extension = "{name: client.authentication.k8s.io/exec, extension: \
+                {stackitProjectID: p, clusterName: web, region: eu01}}";
+            let with = format!("'https://one.example', extensions: [{extension}]");
+            kubeconfig("c", &user).replace("'https://one.example'", &with)
+        };
+        fs::write(kube.join("1.yaml"), exec("stackit")).unwrap();
+        fs::write(kube.join("2.yaml"), exec("other")).unwrap();
+        fs::write(kube.join("3.yaml"), kubeconfig("token", "token: abc")).unwrap();
+        let why = |path: Option<&str>| -> Vec<Option<String>> {
+            let all = Kubeconfigs::new(Some(home.path().to_owned()), None, Clock::machine());
+            let found = all.with_programs(path.map(str::to_owned)).find_all(&[]);
+            found.into_iter().map(|file| file.contexts.unwrap().remove(0).unusable).collect()
+        };
+        let missing = [Some("stackit is not in PATH".to_owned()), None, None];
+        let path = format!("/nowhere:{}", programs.display());
+        assert_eq!(why(Some(&path)), missing);
+        assert_eq!(why(Some("")), missing);
+        assert_eq!(why(None), [None, None, None], "not checked");
+        let program = programs.join("stackit");
+        fs::write(&program, "").unwrap();
+        assert_eq!(why(Some(&path)), missing, "it is not executable");
+        fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).unwrap();
+        assert_eq!(why(Some(&path)), [None, None, None]);
     }
 
     #[test]

@@ -28,6 +28,7 @@ use crate::store::files::{irregular_kind, read_regular};
 use crate::store::lock::LockOutcome;
 use crate::store::lock_file::LockFile;
 use crate::store::private_file::{self, Observer, failed};
+use crate::store::programs::find_program;
 use crate::store::stale_files;
 
 /// Suffix of the backup of an old file.
@@ -44,6 +45,8 @@ pub struct Kubeconfigs {
     only_in: Option<PathBuf>,
     /// Where folders with written files are recorded.
     state_folder: Option<PathBuf>,
+    /// `$PATH`, in which kubectl finds the programs that kubeconfigs name; `None` if that is not checked.
+    programs: Option<String>,
     clock: Clock,
 }
 
@@ -57,12 +60,23 @@ struct Target {
 impl Kubeconfigs {
     /// `home` is the home folder, `kubeconfig_env` the value of `$KUBECONFIG`.
     pub fn new(home: Option<PathBuf>, kubeconfig_env: Option<OsString>, clock: Clock) -> Self {
-        Self { home, kubeconfig_env, only_in: None, state_folder: None, clock }
+        Self { home, kubeconfig_env, only_in: None, state_folder: None, programs: None, clock }
     }
 
     /// Kubeconfigs in a separate folder, for the demo: the user's are neither read nor written. `home` is shown as `~`.
     pub fn only_in(folder: PathBuf, home: Option<PathBuf>, clock: Clock) -> Self {
-        Self { home, kubeconfig_env: None, only_in: Some(folder), state_folder: None, clock }
+        Self { only_in: Some(folder), ..Self::new(home, None, clock) }
+    }
+
+    /// Checks in this `$PATH` whether kubectl can run the stackit CLI.
+    #[must_use]
+    pub fn with_programs(self, programs: Option<String>) -> Self {
+        Self { programs, ..self }
+    }
+
+    /// Whether kubectl does not find a program.
+    pub(super) fn lacks(&self, program: &str) -> bool {
+        self.programs.as_ref().is_some_and(|folders| find_program(folders, program).is_none())
     }
 
     /// Records folders with written files, so that the next run cleans up after a killed one.

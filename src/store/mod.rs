@@ -11,6 +11,7 @@ pub mod lock;
 mod lock_file;
 pub mod private_file;
 pub mod process;
+pub mod programs;
 pub mod stale_files;
 pub mod state_file;
 #[cfg(test)]

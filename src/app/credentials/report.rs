@@ -55,7 +55,7 @@ impl CredentialsReport {
             matches!(
                 known.verdict,
                 Verdict::Dead | Verdict::BreaksOnStart | Verdict::BreaksOnComplete
-            ) || trial.as_ref().is_some_and(|trial| trial.contradicts(known.verdict, phase))
+            ) || trial.as_ref().is_some_and(|trial| known.is_contradicted(trial, phase))
         };
         let inside = self.in_cluster.as_ref().ok();
         let open = self.open_clients().next().is_some();
@@ -136,7 +136,7 @@ pub fn notes(report: &CredentialsReport) -> Vec<(char, String)> {
     for (known, trial) in &report.known {
         let location = known.location.describe();
         match trial {
-            Some(trial) if trial.contradicts(known.verdict, &report.cluster.rotation.phase) => {
+            Some(trial) if known.is_contradicted(trial, &report.cluster.rotation.phase) => {
                 let tried = match trial.why() {
                     Some(why) => text::because(tried(trial), why),
                     None => tried(trial).to_owned(),
@@ -358,7 +358,7 @@ fn findings(report: &CredentialsReport) -> Table {
         unchecked(kind, unseen(why));
     }
     let verdict = |generation| match generation {
-        Generation::Previous => Verdict::BreaksOnComplete,
+        Generation::Previous | Generation::NotCurrent => Verdict::BreaksOnComplete,
         Generation::Current | Generation::Ended | Generation::Unknown => unknown,
     };
     for token in &inside.tokens {

@@ -30,7 +30,7 @@ pub fn table<'a>(
             ("tried", text::COLUMN_TRIED, |(_, trial, _)| TableValue::text(trial.map(tried))),
             ("tried_why", "", |(_, trial, _)| TableValue::text(trial.and_then(Trial::why))),
             ("contradicted", "", |(known, trial, phase)| {
-                let is_contradicted = trial.map(|trial| trial.contradicts(known.verdict, phase));
+                let is_contradicted = trial.map(|trial| known.is_contradicted(trial, phase));
                 is_contradicted.map_or_else(TableValue::none, TableValue::from)
             }),
             ("why", text::COLUMN_WHY, |(known, ..)| text::reasons(&known.reasons).into()),

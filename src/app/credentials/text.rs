@@ -78,6 +78,8 @@ texts! {
 
     SIGNED_NOW = "signed by the current client CA";
     SIGNED_BEFORE = "signed by an older client CA";
+    SIGNED_OTHERWISE =
+        "not signed by the current client CA: stops working on complete, or already has";
     SIGNER_ENDED = "signed by a client CA that an earlier rotation removed";
     SIGNER_UNKNOWN = "unknown which client CA signed it; comparing needs a new kubeconfig";
     TRUSTS_NEWEST = "trusts the cluster CA that stays valid";
@@ -97,6 +99,7 @@ texts! {
     TOKEN_SIGNED_BEFORE = "signed with the old signing key";
     TOKEN_KEY_UNKNOWN = "unknown which key signed it; checking needs an observed cluster";
     TOKEN_KEY_GONE = "signed with a key that the cluster no longer accepts";
+    token_audience(audiences) = "its audience {audiences} may not be the API server's";
     other_token(issuer) = "token issued by {issuer}; the rotation does not invalidate it";
     STACKIT_PLUGIN_IDP = "the stackit CLI signs in through the identity provider";
     STACKIT_PLUGIN = "the stackit CLI signs in; it may use a cached certificate for up to 30m";
@@ -295,6 +298,7 @@ fn one(reasons: &VerdictReason) -> String {
         VerdictReason::Expired => EXPIRED,
         VerdictReason::Signer(Generation::Current) => SIGNED_NOW,
         VerdictReason::Signer(Generation::Previous) => SIGNED_BEFORE,
+        VerdictReason::Signer(Generation::NotCurrent) => SIGNED_OTHERWISE,
         VerdictReason::Signer(Generation::Ended) => SIGNER_ENDED,
         VerdictReason::Signer(Generation::Unknown) => SIGNER_UNKNOWN,
         VerdictReason::Bundle(Bundle::Newest) => TRUSTS_NEWEST,
@@ -309,9 +313,12 @@ fn one(reasons: &VerdictReason) -> String {
         VerdictReason::StaticToken => STATIC_TOKEN,
         VerdictReason::StaticTokenOfVersion(version) => return static_token_of_version(version),
         VerdictReason::TokenKey(Generation::Current) => TOKEN_SIGNED_NOW,
-        VerdictReason::TokenKey(Generation::Previous | Generation::Ended) => TOKEN_SIGNED_BEFORE,
+        VerdictReason::TokenKey(
+            Generation::Previous | Generation::Ended | Generation::NotCurrent,
+        ) => TOKEN_SIGNED_BEFORE,
         VerdictReason::TokenKey(Generation::Unknown) => TOKEN_KEY_UNKNOWN,
         VerdictReason::TokenKeyGone => TOKEN_KEY_GONE,
+        VerdictReason::TokenAudience(all) => return token_audience(all.join(", ")),
         VerdictReason::OtherToken(issuer) => return other_token(issuer),
         VerdictReason::StackitPlugin { is_idp: false } => STACKIT_PLUGIN,
         VerdictReason::StackitPlugin { is_idp: true } => STACKIT_PLUGIN_IDP,
@@ -340,7 +347,9 @@ pub fn stale_token(stale: &StaleToken) -> String {
     let name = token(format_args!("{}/{}", stale.namespace, stale.name), &stale.account);
     let breaks = match stale.generation {
         Generation::Unknown => TOKEN_MAY_BREAK,
-        Generation::Current | Generation::Previous | Generation::Ended => TOKEN_BREAKS,
+        Generation::Current | Generation::Previous | Generation::Ended | Generation::NotCurrent => {
+            TOKEN_BREAKS
+        }
     };
     let replaced = match stale.is_replaced {
         Some(true) => TOKEN_REPLACED,
@@ -357,7 +366,7 @@ pub fn stale_token(stale: &StaleToken) -> String {
 /// A client certificate signed by the cluster, and its fate.
 pub fn signed_certificate(stale: &StaleCertificate) -> String {
     let breaks = match stale.generation {
-        Generation::Previous | Generation::Ended => TOKEN_BREAKS,
+        Generation::Previous | Generation::Ended | Generation::NotCurrent => TOKEN_BREAKS,
         Generation::Unknown | Generation::Current => CERTIFICATE_MAY_BREAK,
     };
     stale_certificate(&stale.request, &stale.requester, breaks)

@@ -17,7 +17,7 @@ use crate::clients::kubernetes::context::{ObserverContext, wait_for_connection};
 use crate::clients::kubernetes::error::KubeError;
 use crate::clients::kubernetes::resources::{ListMeta, PAGE, null_as_empty};
 use crate::domain::cluster::Cluster;
-use crate::domain::credential::{SigningKeys, read_client};
+use crate::domain::credential::{SigningKeys, TokenFacts, read_client};
 use crate::domain::kubeconfig::token_facts;
 use crate::domain::rotation::{Phase, Rotation};
 use crate::domain::snapshot::SignedRequest;
@@ -53,8 +53,8 @@ pub async fn watch_control_plane(context: &ObserverContext, mut cluster: watch::
         // Keys of an earlier rotation say nothing about this one.
         last.take_if(|(of, _)| of.initiated != rotation.initiated);
         let keys = if let Some(accepted) = accepted {
-            let signing = last.and_then(|(_, keys)| keys.signing);
-            Some(signing_keys(accepted, phase, signing, &connection).await)
+            let known = last.map(|(_, keys)| keys);
+            Some(signing_keys(accepted, phase, known, &connection).await)
         } else {
             last.filter(|(of, _)| of.phase == *phase).map(|(_, keys)| keys)
         };
@@ -102,24 +102,27 @@ fn key_ids(body: &[u8]) -> Option<BTreeSet<String>> {
 async fn signing_keys(
     accepted: BTreeSet<String>,
     phase: &Phase,
-    known: Option<String>,
+    known: Option<SigningKeys>,
     connection: &Connection,
 ) -> SigningKeys {
     let is_accepted = |key: &String| accepted.contains(key);
+    let known = known.and_then(|keys| Some((keys.signing.filter(is_accepted)?, keys.audiences)));
     let signing = match phase {
-        Phase::Prepared | Phase::Completing => match known.filter(is_accepted) {
+        Phase::Prepared | Phase::Completing => match known {
             None if accepted.len() > 1 && *phase == Phase::Prepared => {
-                signing_key(connection).await.filter(is_accepted)
+                let fresh = fresh_token(connection).await;
+                fresh.and_then(|token| Some((token.key_id.filter(is_accepted)?, token.audiences)))
             }
             known => known,
         },
         Phase::Never | Phase::Preparing | Phase::Completed | Phase::Unknown(_) => None,
     };
-    SigningKeys { accepted, signing }
+    let (signing, audiences) = signing.unzip();
+    SigningKeys { accepted, signing, audiences: audiences.unwrap_or_default() }
 }
 
-/// The key that signs now, from the header of a fresh token valid for ten minutes.
-async fn signing_key(connection: &Connection) -> Option<String> {
+/// Claims of a fresh token valid for ten minutes: the key that signs now, and the audiences of the API server.
+async fn fresh_token(connection: &Connection) -> Option<TokenFacts> {
     #[derive(Deserialize)]
     struct Answer<'a> {
         #[serde(borrow)]
@@ -136,7 +139,7 @@ async fn signing_key(connection: &Connection) -> Option<String> {
         .ok()?;
     let answer = Zeroizing::new(connection.read(request, ANSWER_LIMIT).await.ok()?);
     let answer: Answer<'_> = serde_json::from_slice(&answer).ok()?;
-    token_facts(answer.status.token)?.key_id
+    token_facts(answer.status.token)
 }
 
 /// Requests for which the cluster signed a client certificate and that still exist; `None` if they cannot be read or

@@ -82,6 +82,11 @@ impl FoundContext {
         certificates.peek().is_none() || certificates.any(|one| one.is_ca && one.is_valid(at))
     }
 
+    /// Whether the stackit CLI authenticates.
+    pub fn is_stackit(&self) -> bool {
+        self.sign_in.iter().any(|way| matches!(way, SignIn::Plugin { stackit: Some(_), .. }))
+    }
+
     /// When the last of its credentials expires; `None` if one does not expire.
     pub fn ends(&self) -> Option<Timestamp> {
         let ends: Option<Vec<Timestamp>> = self.sign_in.iter().map(SignIn::expires).collect();
@@ -132,6 +137,8 @@ pub struct TokenFacts {
     pub issuer: String,
     /// `sub`, cleaned.
     pub subject: String,
+    /// `aud`, cleaned; legacy tokens have none.
+    pub audiences: Vec<String>,
     /// `exp`; legacy tokens have none.
     pub expires: Option<Timestamp>,
 }

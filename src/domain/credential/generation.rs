@@ -51,7 +51,26 @@ pub enum Generation {
     Previous,
     /// Issued before a rotation that has since been completed, which invalidated it, regardless of later ones.
     Ended,
+    /// Not of the current generation: previous, ended, or of another cluster. Stops working on *complete*, or already
+    /// has.
+    NotCurrent,
     Unknown,
+}
+
+/// Whether one of these kubeconfigs proves that a rotation has started that SKE does not report, or no longer: SKE may
+/// answer with an older state shortly after a start.
+pub fn is_outdated(rotation: &Rotation, known: &[&Issuance]) -> bool {
+    let is_closed = |phase: &Phase| matches!(phase, Phase::Never | Phase::Completed);
+    known.iter().any(|issuance| {
+        issuance.rotation.as_ref().is_some_and(|before| {
+            // Two CAs exist only between start and complete.
+            let is_since = is_closed(&before.phase)
+                && is_closed(&rotation.phase)
+                && before.initiated == rotation.initiated
+                && issuance.has_both_authorities();
+            is_since || before.initiated > rotation.initiated
+        })
+    })
 }
 
 /// Determines the generation of a kubeconfig. `known`: all known kubeconfigs of this very cluster; `rotation`: the
@@ -93,7 +112,8 @@ fn by_signer<'a, Known: Iterator<Item = &'a Issuance>>(
     }
 }
 
-/// Generation of a client certificate of any origin, by its signer alone.
+/// Generation of a client certificate of any origin, by its signer alone. [`Generation::Previous`]: SKE used that signer
+/// immediately before the last start.
 pub fn signer_generation(
     certificate: &ClientCertificate,
     known: &[&Issuance],
@@ -101,9 +121,18 @@ pub fn signer_generation(
 ) -> Generation {
     let of = |wanted| references(known, rotation, wanted);
     let found = by_signer(Generation::Unknown, certificate.signer(), of);
-    let is_named = || known.iter().any(|known| known.signer() == Some(certificate.signer()));
+    let same = || known.iter().filter(|known| known.signer() == Some(certificate.signer()));
+    // SKE issues the CA of the API server and a certificate of the same generation together.
+    let is_last =
+        || same().any(|one| bundle(&one.facts.authorities, known, rotation) == Bundle::Older);
     // An unknown issuer name is not comparable with the key ids of SKE's certificates.
-    if certificate.authority_key_id.is_none() && !is_named() { Generation::Unknown } else { found }
+    if certificate.authority_key_id.is_none() && same().next().is_none() {
+        Generation::Unknown
+    } else if found == Generation::Previous && !is_last() {
+        Generation::NotCurrent
+    } else {
+        found
+    }
 }
 
 /// The kubeconfigs known to be of one generation. Before the first start there is only one.
@@ -113,7 +142,11 @@ fn references<'a>(
     wanted: Generation,
 ) -> impl Iterator<Item = &'a Issuance> {
     let generation = |issuance: &Issuance| match (&rotation.phase, &issuance.rotation) {
-        (Phase::Never, Some(before)) if before.phase == Phase::Never => Generation::Current,
+        (Phase::Never, Some(before))
+            if before.phase == Phase::Never && !issuance.has_both_authorities() =>
+        {
+            Generation::Current
+        }
         _ => by_its_own_request(issuance, rotation),
     };
     known
@@ -150,7 +183,12 @@ pub fn bundle(keys: &BTreeSet<KeyHash>, known: &[&Issuance], rotation: &Rotation
     let ended = keys_of(Generation::Ended);
     // No rotation was completed since: these CAs are still accepted.
     let is_last = |known: &&Issuance| {
-        known.rotation.as_ref().is_some_and(|before| before.completed == rotation.completed)
+        known.rotation.as_ref().is_some_and(|before| {
+            let is_told = before.completed.is_some()
+                || before.phase == Phase::Never
+                || before.initiated == rotation.initiated;
+            is_told && before.completed == rotation.completed
+        })
     };
     let last: BTreeSet<&KeyHash> = references(known, rotation, Generation::Previous)
         .filter(is_last)
@@ -218,7 +256,7 @@ fn by_its_own_request(issuance: &Issuance, now: &Rotation) -> Generation {
     if before.initiated == Some(start) {
         return match phase {
             // The next one has started, but its start time is not reported yet.
-            Phase::Completed if now.phase.is_open() => Generation::Unknown,
+            Phase::Completed if now.phase.is_open() || both => Generation::Unknown,
             Phase::Completing | Phase::Completed => Generation::Current,
             Phase::Preparing | Phase::Prepared if both => Generation::Current,
             // The phase is reported shortly before the new CAs exist.

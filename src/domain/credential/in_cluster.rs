@@ -194,11 +194,19 @@ fn stale_certificates(
     let known = credentials.known_of(cluster);
     let requests = snapshot.control_plane.signed_requests.iter().flatten();
     let judged = requests.filter(|request| request.certificate.not_after > now).map(|request| {
+        let generation = signer_generation(&request.certificate, &known, &cluster.rotation);
         StaleCertificate {
             request: request.name.clone(),
             requester: request.requester.clone(),
             expires: request.certificate.not_after,
-            generation: signer_generation(&request.certificate, &known, &cluster.rotation),
+            // The cluster signed it itself.
+            generation: match generation {
+                Generation::NotCurrent => Generation::Previous,
+                Generation::Current
+                | Generation::Previous
+                | Generation::Ended
+                | Generation::Unknown => generation,
+            },
         }
     });
     judged

@@ -10,8 +10,9 @@ use crate::domain::cluster::{Cluster, ClusterId, is_same_creation};
 use crate::domain::credential::access::{Access, KubeconfigLocation};
 use crate::domain::credential::credentials::Credentials;
 use crate::domain::credential::found::{FoundContext, FoundFile, SignIn, Trust};
-use crate::domain::credential::generation::{Bundle, Generation, Issuance};
+use crate::domain::credential::generation::Issuance;
 use crate::domain::credential::judge::{JudgeInput, SigningKeys, VerdictReason};
+use crate::domain::credential::trial::Trial;
 use crate::domain::credential::verdict::Verdict;
 use crate::domain::kubeconfig::{KubeconfigKind, is_address_of, name_in_address};
 use crate::domain::kubectl::KubectlContext;
@@ -43,17 +44,36 @@ impl KnownCredential {
         self.reasons.iter().find_map(why)
     }
 
+    /// Whether it may be for another cluster: it has only a CA in common with this one.
+    fn is_elsewhere(&self) -> bool {
+        self.reasons.iter().any(|reason| matches!(reason, VerdictReason::OtherServer(_)))
+    }
+
+    /// The kind that SKE issues in its place. An entry whose cluster or user is in another file is not replaced, nor is
+    /// one that may be for another cluster.
+    pub fn renewed_as(&self) -> Option<KubeconfigKind> {
+        let is_whole = self.other_file.is_none() && !self.is_elsewhere();
+        self.kind.issued_as().filter(|_| is_whole)
+    }
+
     /// Whether it can be relied on. A known end of its validity does not imply that it works until then.
     fn is_access(&self) -> bool {
-        let has = |reason| self.reasons.contains(&reason);
-        // Its signer is not the current one; if its CAs are the previous ones, so most likely is its signer.
-        let is_assumed = has(VerdictReason::Signer(Generation::Previous))
-            && !has(VerdictReason::Bundle(Bundle::Older));
-        let is_doubtful = is_assumed || self.reasons.iter().any(VerdictReason::is_doubt);
         let is_token = self.kind == CredentialKind::StaticToken;
         self.verdict.works_now()
-            && !is_doubtful
+            && !self.is_doubtful()
             && (!is_token || self.verdict == Verdict::BreaksOnStart)
+    }
+
+    /// Whether a reason leaves open if it works now.
+    fn is_doubtful(&self) -> bool {
+        self.reasons.iter().any(VerdictReason::is_doubt)
+    }
+
+    /// Whether a trial shows that the verdict was wrong. A doubtful one leaves open if it has stopped working already.
+    pub fn is_contradicted(&self, trial: &Trial, phase: &Phase) -> bool {
+        let may_have_ended =
+            !self.verdict.lasts() && self.verdict.works_now() && self.is_doubtful();
+        !may_have_ended && trial.contradicts(self.verdict, phase)
     }
 }
 
@@ -268,9 +288,12 @@ impl Credentials {
             } else if cluster_match == ClusterMatch::Address && verdict.works_now() {
                 reasons.push(VerdictReason::MayBeElsewhere);
             }
-            if cluster_match == ClusterMatch::Authority && verdict.lasts() {
-                let server = VerdictReason::OtherServer(found.server.clone());
-                (verdict, reasons) = (Verdict::CannotTell, vec![server]);
+            if cluster_match == ClusterMatch::Authority {
+                // It may be for another cluster: a bundle can hold the CAs of several.
+                if verdict != Verdict::Expired {
+                    (verdict, reasons) = (Verdict::CannotTell, Vec::new());
+                }
+                reasons.push(VerdictReason::OtherServer(found.server.clone()));
             }
             reasons.extend(found.other_file.clone().map(VerdictReason::OtherFile));
             KnownCredential {
@@ -358,7 +381,9 @@ impl Credentials {
         let is_refused = files.iter().any(|file| file.is_default && file.contexts.is_err());
         let known = self.inventory(cluster, files, None, now);
         let is_usable = |known: &&KnownCredential| {
-            !matches!(known.verdict, Verdict::Dead | Verdict::Expired) && known.unusable().is_none()
+            !matches!(known.verdict, Verdict::Dead | Verdict::Expired)
+                && known.unusable().is_none()
+                && !known.is_elsewhere()
         };
         let usable = known.iter().filter(is_usable);
         let in_files = usable.filter_map(|known| {
@@ -371,7 +396,8 @@ impl Credentials {
         });
         let best = in_files.min_by_key(|(known, _)| {
             let (verdict, expires) = (known.verdict, known.expires.unwrap_or(Timestamp::MAX));
-            (!verdict.works_now(), !verdict.lasts(), Reverse(expires))
+            let works = verdict.lasts() || verdict.works_now() && !known.is_doubtful();
+            (!works, !verdict.lasts(), Reverse(expires))
         });
         best.map(|(_, context)| context)
     }

@@ -10,7 +10,7 @@ use crate::domain::credential::access::Access;
 use crate::domain::credential::certificate::{ClientCertificate, KeyHash, newest};
 use crate::domain::credential::found::{FoundContext, SignIn, TokenFacts, Trust};
 use crate::domain::credential::generation::{
-    Bundle, Generation, Issuance, bundle, signer_generation,
+    Bundle, Generation, Issuance, bundle, is_outdated, signer_generation,
 };
 use crate::domain::credential::verdict::Verdict;
 use crate::domain::kubeconfig::KubeconfigKind;
@@ -23,6 +23,22 @@ pub struct SigningKeys {
     pub accepted: BTreeSet<String>,
     /// The current signing key, from a fresh token; `None` if none was requested.
     pub signing: Option<String>,
+    /// The audiences of that token, which are those of the API server; empty if unknown.
+    pub audiences: Vec<String>,
+}
+
+/// Audiences of the API servers that Gardener runs, unless configured otherwise.
+const USUAL_AUDIENCES: [&str; 2] = ["kubernetes", "gardener"];
+
+impl SigningKeys {
+    /// Whether a token is for this API server. Without an audience it is; by default, Kubernetes uses the issuer.
+    fn is_audience_of(&self, token: &TokenFacts) -> bool {
+        let has = |audience: &String| match self.audiences.as_slice() {
+            [] => *audience == token.issuer || USUAL_AUDIENCES.contains(&audience.as_str()),
+            known => known.contains(audience),
+        };
+        token.audiences.is_empty() || token.audiences.iter().any(has)
+    }
 }
 
 /// The reason for a verdict.
@@ -50,6 +66,8 @@ pub enum VerdictReason {
     TokenKey(Generation),
     /// Signed by no key of the cluster.
     TokenKeyGone,
+    /// It is for these audiences, and the API server may have others.
+    TokenAudience(Vec<String>),
     /// A JWT of this issuer, not of the cluster.
     OtherToken(String),
     /// The `stackit` CLI authenticates; with a certificate, which it may keep using for half an hour, or as the user.
@@ -93,8 +111,12 @@ impl VerdictReason {
     /// Whether it leaves open if the credential works now, regardless of its known end.
     pub(super) fn is_doubt(&self) -> bool {
         match self {
-            Self::Signer(generation) => *generation == Generation::Unknown,
-            Self::Bundle(held) => matches!(held, Bundle::NewestAlone | Bundle::Unknown),
+            Self::Signer(generation) => {
+                matches!(generation, Generation::NotCurrent | Generation::Unknown)
+            }
+            Self::Bundle(held) => {
+                matches!(held, Bundle::NewestAlone | Bundle::Foreign | Bundle::Unknown)
+            }
             Self::SystemAuthorities
             | Self::ServerCertificate
             | Self::OtherServer(_)
@@ -111,6 +133,7 @@ impl VerdictReason {
             | Self::Unreadable(_)
             | Self::RotationUnclear
             | Self::TokenKey(_)
+            | Self::TokenAudience(_)
             | Self::NotInFile
             | Self::NotRecorded => true,
             Self::Expired
@@ -191,10 +214,12 @@ impl<'a> JudgeInput<'a> {
             return (Verdict::CannotTell, reasons, way);
         }
         let worse = if rank(by_server) < rank(by_user) { by_server } else { by_user };
-        if !self.rotation.is_clear() && worse != Verdict::BreaksOnStart {
+        if self.is_unclear(worse) {
             return (Verdict::CannotTell, vec![VerdictReason::RotationUnclear], way);
         }
-        let is_older = reasons.contains(&VerdictReason::Signer(Generation::Previous));
+        let is_older = [Generation::Previous, Generation::NotCurrent]
+            .into_iter()
+            .any(|older| reasons.contains(&VerdictReason::Signer(older)));
         if is_older && self.is_newer_than_known(found) {
             return (Verdict::CannotTell, vec![VerdictReason::NewerThanKnown], way);
         }
@@ -219,18 +244,23 @@ impl<'a> JudgeInput<'a> {
     /// Judges a credential by itself.
     pub(super) fn judge_alone(&self, way: &SignIn) -> (Verdict, Vec<VerdictReason>) {
         let (verdict, reasons) = self.judge_sign_in(way);
-        if self.rotation.is_clear() || matches!(verdict, Verdict::Expired | Verdict::BreaksOnStart)
-        {
+        if verdict == Verdict::Expired || !self.is_unclear(verdict) {
             return (verdict, reasons);
         }
         (Verdict::CannotTell, vec![VerdictReason::RotationUnclear])
+    }
+
+    /// Whether the rotation is not known well enough for a verdict.
+    fn is_unclear(&self, verdict: Verdict) -> bool {
+        is_outdated(self.rotation, &self.known)
+            || !self.rotation.is_clear() && verdict != Verdict::BreaksOnStart
     }
 
     /// Doubts about what SKE issued and is in no file; empty if its record is conclusive.
     pub(super) fn doubts(&self, access: &Access, verdict: Verdict) -> Vec<VerdictReason> {
         match verdict {
             Verdict::Dead | Verdict::Expired => Vec::new(),
-            Verdict::CannotTell if !self.rotation.is_clear() => {
+            Verdict::CannotTell if self.is_unclear(verdict) => {
                 vec![VerdictReason::RotationUnclear]
             }
             Verdict::CannotTell if access.issuance.is_none() => vec![VerdictReason::NotRecorded],
@@ -350,11 +380,21 @@ impl<'a> JudgeInput<'a> {
         // An old key that is still accepted works until complete, whatever phase is reported.
         let verdict = match generation {
             Generation::Previous => Verdict::BreaksOnComplete,
-            Generation::Current | Generation::Ended | Generation::Unknown => {
-                self.verdict(generation)
-            }
+            Generation::Current
+            | Generation::Ended
+            | Generation::NotCurrent
+            | Generation::Unknown => self.verdict(generation),
         };
-        (verdict, vec![VerdictReason::TokenKey(generation)])
+        let reason = VerdictReason::TokenKey(generation);
+        if keys.is_audience_of(token) {
+            return (verdict, vec![reason]);
+        }
+        let audience = VerdictReason::TokenAudience(token.audiences.clone());
+        if verdict.lasts() {
+            (Verdict::CannotTell, vec![audience])
+        } else {
+            (verdict, vec![reason, audience])
+        }
     }
 }
 

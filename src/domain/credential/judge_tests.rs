@@ -10,7 +10,7 @@ use crate::domain::credential::judge::JudgeInput;
 use crate::domain::credential::{
     Access, Authority, Bundle, ClientCertificate, CredentialFacts, CredentialKind, Credentials,
     ExecCluster, FoundContext, FoundFile, Generation, HeldAccess, Issuance, KeyHash,
-    KnownCredential, KubeconfigLocation, Reference, SignIn, SigningKeys, TokenFacts, Trust,
+    KnownCredential, KubeconfigLocation, Reference, SignIn, SigningKeys, TokenFacts, Trial, Trust,
     Verdict, VerdictReason, login_cache_may_be_stale,
 };
 use crate::domain::fixtures::{self, access, cluster, found_context, found_file, now};
@@ -107,6 +107,7 @@ proptest! {
         let signing = SigningKeys {
             accepted: accepted.iter().map(ToString::to_string).collect(),
             signing: Some(rotations.to_string()),
+            ..SigningKeys::default()
         };
         let input = JudgeInput::new(&subject, known, Some(&signing), now());
         let token = TokenFacts { key_id: Some(token_key.to_string()), ..TokenFacts::default() };
@@ -204,6 +205,7 @@ fn each_kind_of_credential_has_the_verdict_of_the_matrix() {
         let keys = SigningKeys {
             accepted: accepted.into_iter().map(str::to_owned).collect(),
             signing: Some(number.to_string()),
+            ..SigningKeys::default()
         };
         JudgeInput::new(&subject, vec![&reference], Some(&keys), now())
             .judge(&found(trust, vec![way]))
@@ -622,7 +624,7 @@ fn what_leads_to_a_cluster_decides_which_verdicts_can_be_told() {
     let found = [found_file("a", server, Trust::Anything, SignIn::StaticToken)];
     let known = Credentials::default().inventory(&subject, &found, None, now());
     assert_eq!(known[0].verdict, Verdict::BreaksOnStart);
-    // An authority alone: what ends with the authority ends wherever it connects.
+    // An authority alone: it may be for another cluster, and its bundle may hold the CAs of several.
     let mut subject = cluster("web", Phase::Prepared);
     subject.rotation = moment(1, Phase::Prepared);
     let mut issuance = issued(1, &Phase::Prepared, true);
@@ -638,15 +640,105 @@ fn what_leads_to_a_cluster_decides_which_verdicts_can_be_told() {
         server: "localhost:6443".into(),
         ..pinned(pins, certificate(signer))
     };
-    assert_eq!(known(elsewhere(&[0], 0)).verdict, Verdict::BreaksOnComplete);
-    let other_server = [VerdictReason::OtherServer("localhost:6443".into())];
-    assert_eq!(known(elsewhere(&[0, 1], 1)).reasons, other_server);
+    let other_server = VerdictReason::OtherServer("localhost:6443".into());
+    for (pins, signer) in [(&[0][..], 0), (&[0, 7], 7), (&[0, 1], 1)] {
+        let known = known(elsewhere(pins, signer));
+        assert_eq!(known.verdict, Verdict::CannotTell);
+        assert_eq!(known.reasons, std::slice::from_ref(&other_server));
+    }
+    let ended = ClientCertificate { not_after: now(), ..certificate(7) };
+    let ended = FoundContext { server: "localhost:6443".into(), ..pinned(&[0, 7], ended) };
+    assert_eq!(known(ended).reasons, [VerdictReason::Expired, other_server]);
     // Whatever the verdict, kubectl needs the other file, too.
     let split = FoundContext { other_file: Some("~/b".into()), ..pinned(&[0, 1], certificate(1)) };
     let known = known(split);
     assert_eq!(known.verdict, Verdict::SurvivesComplete);
     assert_eq!(known.reasons.last(), Some(&VerdictReason::OtherFile("~/b".into())));
     assert_eq!(known.other_file.as_deref(), Some("~/b"));
+}
+
+#[test]
+fn cred_09_an_entry_for_another_server_is_not_renewed_and_kubectl_is_not_led_there() {
+    for phase in [Phase::Prepared, Phase::Completed] {
+        let mut subject = cluster("web", phase.clone());
+        subject.rotation = moment(1, phase.clone());
+        let mut issuance = issued(1, &phase, true);
+        issuance.facts.server = "api.example".into();
+        let mut credentials = Credentials::default();
+        let (id, created) = (subject.id.clone(), subject.created);
+        credentials.note(Reference { cluster: id, created, issuance });
+        let ended = ClientCertificate { not_after: now(), ..certificate(7) };
+        for (server, way, kind) in [
+            ("api.example", certificate(0), Some(KubeconfigKind::Admin)),
+            ("api.example", ended.clone(), Some(KubeconfigKind::Admin)),
+            ("api.other.example", certificate(7), None),
+            ("api.other.example", ended, None),
+        ] {
+            let context = FoundContext { server: server.into(), ..pinned(&[1, 7], way) };
+            let files = [fixtures::found("~/.kube/config", Ok(vec![context]))];
+            let known = credentials.inventory(&subject, &files, None, now());
+            assert_eq!(known[0].renewed_as(), kind, "{phase:?} {known:?}");
+            if kind.is_none() {
+                assert_eq!(credentials.kubectl_context(&subject, &files, now()), None);
+            }
+        }
+    }
+}
+
+#[test]
+fn cred_05_two_authorities_from_a_closed_rotation_prove_that_the_next_one_has_started() {
+    for rotations in [0, 1] {
+        let rotation = moment(rotations, Phase::Completed);
+        let mut subject = cluster("web", Phase::Never);
+        subject.rotation = rotation.clone();
+        let before = issued(rotations, &Phase::Completed, true);
+        let fresh = issued(rotations + 1, &Phase::Prepared, true);
+        let fresh = Issuance { rotation: Some(rotation.clone()), ..fresh };
+        for known in [vec![&fresh], vec![&before, &fresh]] {
+            let input = JudgeInput::new(&subject, known, None, now());
+            let judged = |found: &FoundContext| {
+                let (verdict, reasons, _) = input.judge(found);
+                assert_eq!(reasons, [VerdictReason::RotationUnclear], "{rotation:?}");
+                verdict
+            };
+            let (old, new) = (certificate(rotations), certificate(rotations + 1));
+            assert_eq!(judged(&pinned(&[rotations], old)), Verdict::CannotTell);
+            assert_eq!(judged(&pinned(&[rotations, rotations + 1], new)), Verdict::CannotTell);
+        }
+        // What was recorded is not judged, either.
+        let mut credentials = Credentials::default();
+        for issuance in [&before, &fresh] {
+            let (location, issuance) = (KubeconfigLocation::Clipboard, Some(issuance.clone()));
+            credentials.put(Access { location, issuance, ..access(&subject, false, "") });
+        }
+        for known in credentials.inventory(&subject, &[], None, now()) {
+            assert_eq!(known.verdict, Verdict::CannotTell);
+            assert_eq!(known.reasons, [VerdictReason::RotationUnclear]);
+        }
+        // Once SKE reports the start, everything is told.
+        subject.rotation = moment(rotations + 1, Phase::Prepared);
+        let current = issued(rotations + 1, &Phase::Prepared, true);
+        let known = vec![&before, &fresh, &current];
+        let input = JudgeInput::new(&subject, known, None, now());
+        let old = pinned(&[rotations], certificate(rotations));
+        assert_eq!(input.judge(&old).0, Verdict::BreaksOnComplete);
+        let new = pinned(&[rotations, rotations + 1], certificate(rotations + 1));
+        assert_eq!(input.judge(&new).0, Verdict::SurvivesComplete);
+    }
+}
+
+#[test]
+fn cred_05_an_answer_of_ske_that_is_older_than_what_it_issued_promises_nothing() {
+    let mut subject = cluster("web", Phase::Never);
+    let later = issued(2, &Phase::Prepared, true);
+    let before = issued(1, &Phase::Completed, true);
+    for (rotations, phase) in [(1, Phase::Completed), (1, Phase::Prepared), (0, Phase::Never)] {
+        subject.rotation = moment(rotations, phase);
+        let input = JudgeInput::new(&subject, vec![&before, &later], None, now());
+        for found in [pinned(&[1], certificate(1)), pinned(&[1, 2], certificate(2))] {
+            assert_eq!(input.judge(&found).0, Verdict::CannotTell, "{:?}", subject.rotation);
+        }
+    }
 }
 
 #[test]
@@ -839,8 +931,11 @@ fn cred_03_kind_and_end_are_those_of_the_way_that_works() {
         let key_id = Some("k1".to_owned());
         SignIn::ServiceAccountToken(TokenFacts { key_id, expires, ..TokenFacts::default() })
     };
-    let accepted =
-        SigningKeys { accepted: BTreeSet::from(["k1".to_owned()]), signing: Some("k1".to_owned()) };
+    let accepted = SigningKeys {
+        accepted: BTreeSet::from(["k1".to_owned()]),
+        signing: Some("k1".to_owned()),
+        ..SigningKeys::default()
+    };
     let row = |ways: Vec<SignIn>| {
         let context = FoundContext { sign_in: ways, ..pinned(&[1], certificate(1)) };
         let files = [fixtures::found("a", Ok(vec![context]))];
@@ -864,24 +959,138 @@ fn cred_03_kind_and_end_are_those_of_the_way_that_works() {
 #[test]
 fn cred_03_a_signer_that_is_only_not_the_one_in_use_is_no_access() {
     let mut subject = cluster("web", Phase::Prepared);
-    subject.rotation = moment(1, Phase::Prepared);
-    let issuance = issued(1, &Phase::Prepared, true);
-    let mut credentials = Credentials::default();
-    let (id, created) = (subject.id.clone(), subject.created);
-    credentials.note(Reference { cluster: id, created, issuance });
-    let held = |trust: Trust, signer: usize| {
-        let way = SignIn::Certificate(certificate(signer));
-        let files = [fixtures::found("a", Ok(vec![found(trust, vec![way])]))];
+    subject.rotation = moment(3, Phase::Prepared);
+    let held = |known: &[Issuance], pins: &[usize], signer: usize| {
+        let mut credentials = Credentials::default();
+        for issuance in known {
+            let (id, created) = (subject.id.clone(), subject.created);
+            credentials.note(Reference { cluster: id, created, issuance: issuance.clone() });
+        }
+        let files = [fixtures::found("a", Ok(vec![pinned(pins, certificate(signer))]))];
         let known = credentials.inventory(&subject, &files, None, now());
         (known[0].verdict, HeldAccess::of(&known).certain().is_some())
     };
-    let trust = |pinned: &[usize]| Trust::Authorities(pinned.iter().map(|one| key(*one)).collect());
-    assert_eq!(held(trust(&[0]), 0), (Verdict::BreaksOnComplete, true));
-    // That CA may have been removed by an earlier rotation, or belong to another cluster.
-    for signer in [0, 3] {
-        assert_eq!(held(trust(&[0, 1]), signer), (Verdict::BreaksOnComplete, false));
+    let current = issued(3, &Phase::Prepared, true);
+    let breaks = |is_access| (Verdict::BreaksOnComplete, is_access);
+    assert_eq!(held(std::slice::from_ref(&current), &[2, 3], 3), (Verdict::SurvivesComplete, true));
+    // The signer may have been removed by an earlier rotation, or belong to another cluster.
+    for signer in [0, 1, 2, 7] {
+        for pins in [&[2][..], &[2, 3], &[1, 2]] {
+            assert_eq!(
+                held(std::slice::from_ref(&current), pins, signer),
+                breaks(false),
+                "{signer} {pins:?}"
+            );
+        }
     }
-    assert_eq!(held(trust(&[0, 1]), 1), (Verdict::SurvivesComplete, true));
+    // SKE issued one with that signer immediately before this start.
+    for before in [issued(2, &Phase::Completed, true), issued(2, &Phase::Prepared, true)] {
+        let known = [current.clone(), before];
+        assert_eq!(held(&known, &[2], 2), breaks(true));
+        assert_eq!(held(&known, &[2, 3], 2), breaks(true));
+        assert_eq!(held(&known, &[2], 7), breaks(false));
+    }
+    // It was in use before some start, not necessarily this one.
+    let unread = Issuance { rotation: None, ..issued(1, &Phase::Completed, true) };
+    assert_eq!(held(&[current.clone(), unread], &[2], 1), breaks(false));
+    let ended = issued(1, &Phase::Completed, true);
+    assert_eq!(held(&[current, ended], &[2], 1), (Verdict::Dead, false));
+}
+
+#[test]
+fn cred_03_a_bundle_of_another_cluster_while_completing_is_no_access() {
+    let mut subject = cluster("web", Phase::Completing);
+    subject.rotation = moment(2, Phase::Completing);
+    let mut credentials = Credentials::default();
+    for (number, phase) in [(1, Phase::Completed), (2, Phase::Completing)] {
+        let issuance = issued(number, &phase, true);
+        let (cluster, created) = (subject.id.clone(), subject.created);
+        let issuance = Issuance {
+            facts: CredentialFacts { server: "api.example".into(), ..issuance.facts },
+            ..issuance
+        };
+        credentials.note(Reference { cluster, created, issuance });
+    }
+    let held = |pins: &[usize]| {
+        let files = [fixtures::found("a", Ok(vec![pinned(pins, certificate(1))]))];
+        let known = credentials.inventory(&subject, &files, None, now());
+        (known[0].verdict, HeldAccess::of(&known).certain().is_some())
+    };
+    assert_eq!(held(&[1]), (Verdict::BreaksOnComplete, true));
+    assert_eq!(held(&[7]), (Verdict::BreaksOnComplete, false));
+}
+
+#[test]
+fn a_refusal_contradicts_no_verdict_that_leaves_open_whether_it_works_until_complete() {
+    let known = |verdict, reason| KnownCredential {
+        location: KubeconfigLocation::Clipboard,
+        kind: CredentialKind::ClientCertificate,
+        expires: None,
+        verdict,
+        reasons: vec![reason],
+        wide_mode: None,
+        other_file: None,
+    };
+    let refused = Trial::Refused("HTTP 401".into());
+    let breaks = |generation| known(Verdict::BreaksOnComplete, VerdictReason::Signer(generation));
+    let contradicts = |known: &KnownCredential| known.is_contradicted(&refused, &Phase::Prepared);
+    assert!(contradicts(&breaks(Generation::Previous)));
+    assert!(!contradicts(&breaks(Generation::NotCurrent)));
+    let token = VerdictReason::TokenKey(Generation::Current);
+    assert!(contradicts(&known(Verdict::SurvivesComplete, token)));
+}
+
+#[test]
+fn cred_02_a_token_for_another_audience_is_not_called_working() {
+    let mut subject = cluster("web", Phase::Prepared);
+    subject.rotation = moment(1, Phase::Prepared);
+    let reference = issued(1, &Phase::Prepared, true);
+    let judged = |key: &str, audiences: &[&str], of_server: &[&str]| {
+        let text = |all: &[&str]| all.iter().map(|one| (*one).to_owned()).collect();
+        let signing = SigningKeys {
+            accepted: ["0", "1"].map(str::to_owned).into(),
+            signing: Some("1".into()),
+            audiences: text(of_server),
+        };
+        let token = TokenFacts {
+            key_id: Some(key.into()),
+            issuer: "https://issuer.example".into(),
+            audiences: text(audiences),
+            ..TokenFacts::default()
+        };
+        let context =
+            found(Trust::Authorities(keys(&[0, 1])), vec![SignIn::ServiceAccountToken(token)]);
+        let input = JudgeInput::new(&subject, vec![&reference], Some(&signing), now());
+        let (verdict, reasons, _) = input.judge(&context);
+        let other = VerdictReason::TokenAudience(text(audiences));
+        (verdict, reasons.contains(&other))
+    };
+    let usual = ["kubernetes", "gardener"];
+    for (audiences, of_server) in [
+        (&[][..], &[][..]),
+        (&[], &["own"]),
+        (&["https://issuer.example"], &[]),
+        (&["vault", "https://issuer.example"], &[]),
+        (&usual, &[]),
+        (&usual, &usual),
+        (&["vault", "gardener"], &usual),
+        (&["own"], &["own"]),
+    ] {
+        let told = judged("1", audiences, of_server);
+        assert_eq!(told, (Verdict::SurvivesComplete, false), "{audiences:?} {of_server:?}");
+        assert_eq!(judged("0", audiences, of_server), (Verdict::BreaksOnComplete, false));
+    }
+    for (audiences, of_server) in [
+        (&["vault"][..], &[][..]),
+        (&["vault"], &usual),
+        (&["https://issuer.example"], &usual),
+        (&usual, &["own"]),
+    ] {
+        let told = judged("1", audiences, of_server);
+        assert_eq!(told, (Verdict::CannotTell, true), "{audiences:?} {of_server:?}");
+        assert_eq!(judged("0", audiences, of_server), (Verdict::BreaksOnComplete, true));
+        assert_eq!(judged("9", audiences, of_server).0, Verdict::Dead);
+    }
 }
 
 #[test]

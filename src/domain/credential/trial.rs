@@ -28,7 +28,7 @@ impl Trial {
 
     /// Whether it shows that a verdict was wrong. While a step runs, each API server accepts what is new, and rejects
     /// what is old, only once it was restarted.
-    pub fn contradicts(&self, verdict: Verdict, phase: &Phase) -> bool {
+    pub(super) fn contradicts(&self, verdict: Verdict, phase: &Phase) -> bool {
         let is_transient = matches!(
             (phase, verdict),
             (Phase::Preparing, Verdict::SurvivesComplete)

@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 
 use crate::domain::credential::access::Access;
-use crate::domain::credential::generation::{Generation, Issuance, generation};
+use crate::domain::credential::generation::{Generation, Issuance, generation, is_outdated};
 use crate::domain::rotation::{Phase, Rotation};
 
 /// Verdict on a kubeconfig.
@@ -15,7 +15,7 @@ pub enum Verdict {
     Dead,
     /// A static token: works until the next rotation is started.
     BreaksOnStart,
-    /// Works until this rotation is completed.
+    /// Does not survive this rotation; works until it is completed, unless the reasons leave that open.
     BreaksOnComplete,
     /// Issued after the start: survives this rotation.
     SurvivesComplete,
@@ -31,8 +31,10 @@ impl Verdict {
             (Generation::Unknown, _) => Self::CannotTell,
             (Generation::Current, true) => Self::SurvivesComplete,
             (Generation::Current, false) => Self::Works,
-            (Generation::Previous, true) => Self::BreaksOnComplete,
-            (Generation::Previous, false) | (Generation::Ended, _) => Self::Dead,
+            (Generation::Previous | Generation::NotCurrent, true) => Self::BreaksOnComplete,
+            (Generation::Previous | Generation::NotCurrent, false) | (Generation::Ended, _) => {
+                Self::Dead
+            }
         }
     }
 
@@ -62,8 +64,10 @@ pub fn verdict(
     }
     let before = access.issuance.as_ref().and_then(|issuance| issuance.rotation.as_ref());
     match rotation.phase {
-        _ if rotation.mixes_rotations() => return Verdict::CannotTell,
-        // A rotation was reported before it was issued.
+        _ if rotation.mixes_rotations() || is_outdated(rotation, known) => {
+            return Verdict::CannotTell;
+        }
+        // A rotation was reported before it was issued, and its start not.
         Phase::Never if before.is_some_and(|before| before.phase != Phase::Never) => {
             return Verdict::CannotTell;
         }

@@ -417,10 +417,16 @@ pub fn token_facts(token: &str) -> Option<TokenFacts> {
     let (header, claims) = (decode(header)?, decode(claims)?);
     let text = |map: &Value, key: &str| map.get(key).and_then(Value::as_str).map(clean);
     let expires = claims.get("exp").and_then(Value::as_f64);
+    let audiences = match claims.get("aud") {
+        Some(Value::Array(all)) => all.iter().filter_map(Value::as_str).map(clean).collect(),
+        Some(Value::String(one)) => vec![clean(one)],
+        _ => Vec::new(),
+    };
     Some(TokenFacts {
         key_id: text(&header, "kid"),
         issuer: text(&claims, "iss").unwrap_or_default(),
         subject: text(&claims, "sub").unwrap_or_default(),
+        audiences,
         #[expect(clippy::cast_possible_truncation, reason = "seconds; out of range is refused")]
         expires: expires.and_then(|seconds| Timestamp::from_second(seconds as i64).ok()),
     })

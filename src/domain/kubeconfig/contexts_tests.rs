@@ -81,6 +81,18 @@ fn every_kind_of_credential_is_told_from_the_others() {
     assert_eq!(facts.key_id.as_deref(), Some("k1"));
     assert_eq!(facts.subject, "system:serviceaccount:ci:deploy");
     assert_eq!(facts.expires.unwrap().as_second(), 1_800_000_000);
+    for (claim, audiences) in [
+        ("", &[][..]),
+        (r#""aud":[],"#, &[]),
+        (r#""aud":"vault","#, &["vault"]),
+        (r#""aud":["vault",1,"kubernetes"],"#, &["vault", "kubernetes"]),
+    ] {
+        let account = jwt(&format!(r#"{{{claim}"sub":"system:serviceaccount:ci:deploy"}}"#));
+        let [SignIn::ServiceAccountToken(facts)] = &of(&format!("token: {account}"))[..] else {
+            panic!("a service account")
+        };
+        assert_eq!(facts.audiences, audiences);
+    }
     assert!(matches!(token_alone(&format!("{account}\n")), Some(SignIn::ServiceAccountToken(_))));
     let [SignIn::ServiceAccountToken(_)] = &of(&format!("tokenFile: gone, token: {account}"))[..]
     else {

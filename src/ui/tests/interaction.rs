@@ -12,7 +12,7 @@ use crate::app::screen::Screen;
 use crate::app::state::State;
 use crate::app::update::{refresh_rows, update};
 use crate::domain::cluster::{ClusterId, KubernetesVersion, ProjectId};
-use crate::domain::credential::{KubeconfigLocation, Reference, SignIn, Trust};
+use crate::domain::credential::{Credentials, KubeconfigLocation, Reference, SignIn, Trust};
 use crate::domain::failure::{Failure, FailureKind};
 use crate::domain::fixtures;
 use crate::domain::kubeconfig::{EntryOwner, Plan};
@@ -431,6 +431,8 @@ fn cred_03_a_static_token_is_not_the_access_to_get_before_a_start() {
     cluster.rotation = Rotation { phase: Phase::Never, initiated: None, completed: None };
     let mut issuance = fixtures::issuance(1, &[1], Some(cluster.rotation.clone()));
     issuance.facts.server = "api.example".into();
+    // No kubeconfig from after a start is known.
+    state.credentials = Credentials::default();
     state.credentials.note(Reference { cluster: id, created: cluster.created, issuance });
     let file = fixtures::found_file("a", "api.example", Trust::Anything, SignIn::StaticToken);
     state.inventory.files = Some(std::sync::Arc::from(vec![file]));

@@ -14,8 +14,8 @@ use crate::domain::misplaced_secret::show;
 use crate::domain::text::plural;
 use crate::runtime::blocking::{FILE_LIMIT, run_blocking};
 use crate::runtime::clipboard::ClipboardRoute;
-use crate::runtime::stackit;
 use crate::store::private_file::check_writable;
+use crate::store::programs::find_program;
 
 const ENDPOINTS: [&str; 5] = [
     "endpoints.ske",
@@ -173,7 +173,7 @@ pub async fn machine(
     }
     let folders = (sources.environment)("PATH").unwrap_or_default();
     for (name, remedy) in [("stackit", text::STACKIT_REMEDY), ("kubectl", text::KUBECTL_REMEDY)] {
-        checks.push(match stackit::find_program(&folders, name) {
+        checks.push(match find_program(&folders, name) {
             Some(path) => Check::good(text::PROGRAMS, text::program_at(name, path.display())),
             None => Check::note(text::PROGRAMS, text::program_missing(name), remedy),
         });
