@@ -772,7 +772,7 @@ fn file_16_a_state_that_cannot_be_used_is_set_aside() {
         assert_eq!(memory, PersistedState::default());
         assert!(note.unwrap().contains("state.json.broken-"));
         let kept = PersistedState { theme: Some("dark".into()), ..PersistedState::default() };
-        state_file::save(home.path(), &kept, now()).unwrap().into_result().unwrap();
+        state_file::save(home.path(), &kept, Some(now())).unwrap().into_result().unwrap();
         assert_eq!(state_file::load(home.path()), (kept, None));
         assert_eq!(mode(&home.path().join("state.json")), 0o600);
     }
@@ -796,7 +796,7 @@ fn file_31_filter_marks_and_watches_are_kept_and_wrong_ones_cost_nothing_else() 
     let filter = "phase:prepared shop".to_owned();
     let sort = Some("name".to_owned());
     let state = PersistedState { sort, filter, clusters, ..PersistedState::default() };
-    state_file::save(home.path(), &state, now()).unwrap().into_result().unwrap();
+    state_file::save(home.path(), &state, Some(now())).unwrap().into_result().unwrap();
     assert_eq!(state_file::load(home.path()), (state.clone(), None));
     for (filter, clusters) in [("7", "{}"), ("[1]", "[7]"), ("null", "[{\"marked\": true}]")] {
         let text = format!(
@@ -852,7 +852,7 @@ fn cred_02_certificates_are_persisted() {
     };
     let credentials = Credentials { accesses: vec![login, admin], references: vec![reference] };
     let kept = PersistedState { credentials, ..PersistedState::default() };
-    state_file::save(home.path(), &kept, now()).unwrap().into_result().unwrap();
+    state_file::save(home.path(), &kept, Some(now())).unwrap().into_result().unwrap();
     assert_eq!(state_file::load(home.path()), (kept, None));
 }
 
@@ -868,7 +868,7 @@ fn what_was_selected_is_kept_for_each_profile() {
     ];
     let selections = selections.map(|(profile, selection)| (profile.to_owned(), selection));
     let kept = PersistedState { selections: selections.into(), ..PersistedState::default() };
-    state_file::save(home.path(), &kept, now()).unwrap().into_result().unwrap();
+    state_file::save(home.path(), &kept, Some(now())).unwrap().into_result().unwrap();
     assert_eq!(state_file::load(home.path()), (kept, None));
 }
 
@@ -915,7 +915,7 @@ fn file_16_entries_of_another_instance_are_not_erased() {
         let theme = Some(theme.to_owned());
         let credentials = Credentials { accesses: accesses.to_vec(), ..Credentials::default() };
         let kept = PersistedState { credentials, theme, ..PersistedState::default() };
-        state_file::save(home.path(), &kept, now()).unwrap().into_result().unwrap()
+        state_file::save(home.path(), &kept, Some(now())).unwrap().into_result().unwrap()
     };
     let (a, b, ended) = (access("a", 8), access("b", 8), access("c", -1));
     save("dark", &[a.clone(), ended]);
@@ -929,6 +929,28 @@ fn file_16_entries_of_another_instance_are_not_erased() {
 }
 
 #[test]
+fn time_01_nothing_is_dropped_as_expired_while_the_clock_of_ske_is_not_known() {
+    let home = tempfile::tempdir().unwrap();
+    let ended = access("a", -1);
+    let save = |accesses: Vec<Access>, server_now| {
+        let credentials = Credentials { accesses, ..Credentials::default() };
+        let kept = PersistedState { credentials, ..PersistedState::default() };
+        state_file::save(home.path(), &kept, server_now).unwrap().into_result().unwrap();
+        state_file::credentials(home.path()).0.accesses
+    };
+    assert_eq!(save(vec![ended.clone()], None), std::slice::from_ref(&ended));
+    assert_eq!(save(Vec::new(), None), [ended], "one of another instance");
+    assert_eq!(save(Vec::new(), Some(now())), []);
+    // Their number is limited: those that end last are kept.
+    let many = |number: i64| access(&format!("c{number}"), number);
+    let kept = save((0..2_500).map(many).collect(), None);
+    assert_eq!(
+        (kept.len(), kept.contains(&many(499)), kept.contains(&many(500))),
+        (2_000, false, true)
+    );
+}
+
+#[test]
 fn file_16_many_instances_at_once_lose_nothing() {
     let home = tempfile::tempdir().unwrap();
     std::thread::scope(|scope| {
@@ -938,9 +960,9 @@ fn file_16_many_instances_at_once_lose_nothing() {
                 let accesses = vec![access(&number.to_string(), 8)];
                 let credentials = Credentials { accesses, ..Credentials::default() };
                 let kept = PersistedState { credentials, ..PersistedState::default() };
-                while let LockOutcome::Locked(_) = state_file::save(&folder, &kept, now()).unwrap()
-                {
-                }
+                while let LockOutcome::Locked(_) =
+                    state_file::save(&folder, &kept, Some(now())).unwrap()
+                {}
             });
         }
     });
@@ -952,10 +974,11 @@ fn file_16_a_file_that_became_unreadable_is_set_aside_before_it_is_replaced() {
     let home = tempfile::tempdir().unwrap();
     fs::write(home.path().join("state.json"), "{\"version\": 99}").unwrap();
     assert_eq!(state_file::credentials(home.path()).0, Credentials::default());
-    let (credentials, note) = state_file::save(home.path(), &PersistedState::default(), now())
-        .unwrap()
-        .into_result()
-        .unwrap();
+    let (credentials, note) =
+        state_file::save(home.path(), &PersistedState::default(), Some(now()))
+            .unwrap()
+            .into_result()
+            .unwrap();
     assert_eq!(credentials, Credentials::default());
     assert!(note.unwrap().contains("newer version"));
 }

@@ -2,9 +2,15 @@
 
 use std::fs;
 
+use jiff::SignedDuration;
+use skeys::testing::domain::cluster::ClusterId;
+use skeys::testing::domain::credential::{Access, Credentials, KubeconfigLocation};
+use skeys::testing::domain::kubeconfig::KubeconfigKind;
+use skeys::testing::domain::persisted::PersistedState;
 use skeys::testing::simulator::faults::{Fault, FaultEffect};
+use skeys::testing::store::state_file;
 
-use crate::support::{Journey, SMALL, Setting};
+use crate::support::{Journey, PROJECT, SMALL, Setting, start};
 
 /// A run that starts with the state of another one, in a terminal with notifications.
 fn after(journey: &Journey, scene: &str) -> Setting {
@@ -83,4 +89,37 @@ async fn a_kept_filter_shows_as_one_and_can_be_cleared() {
     let third = Journey::with(after(&second, SMALL)).await;
     third.shows("alpha");
     third.hides("esc clear filter");
+}
+
+#[tokio::test]
+async fn time_01_a_kubeconfig_that_expired_by_our_clock_alone_is_not_forgotten() {
+    let copied = |journey: &Journey| journey.read("state/state.json").contains("\"clipboard\"");
+    let setting = || Setting {
+        prepare: Box::new(|home| {
+            let ends = start() - SignedDuration::from_hours(40);
+            let access = Access {
+                cluster: ClusterId::new(PROJECT, "eu01", "bravo"),
+                created: None,
+                kind: KubeconfigKind::Admin,
+                issued: ends - SignedDuration::from_hours(8),
+                expires: Some(ends),
+                location: KubeconfigLocation::Clipboard,
+                issuance: None,
+            };
+            let credentials = Credentials { accesses: vec![access], ..Credentials::default() };
+            let kept = PersistedState { credentials, ..PersistedState::default() };
+            state_file::save(&home.join("state"), &kept, None).unwrap();
+        }),
+        ..Setting::default()
+    };
+    // Our clock may be two days ahead: nothing tells while SKE does not answer.
+    let drop_all = Fault::new("GET", "", None, FaultEffect::Drop {});
+    let mut offline = Journey::with(Setting { faults: vec![drop_all], ..setting() }).await;
+    offline.press("T").await;
+    quit(&mut offline).await;
+    assert!(copied(&offline), "{}", offline.read("state/state.json"));
+    let mut online = Journey::with(setting()).await;
+    online.press("T").await;
+    quit(&mut online).await;
+    assert!(!copied(&online), "it has expired by SKE's clock");
 }
