@@ -998,6 +998,7 @@ fn file_17_a_torn_line_is_terminated_and_reported() {
         expires: Some(now()),
         trace: None,
         findings: vec!["! one".into()],
+        rotation_started: Some(now()),
     };
     assert_eq!(journal.append(&record), Ok(LockOutcome::Done(())));
     let path = home.path().join("new/journal.jsonl");
@@ -1014,9 +1015,10 @@ fn file_17_a_torn_line_is_terminated_and_reported() {
 fn file_17_a_line_of_an_older_version_is_read_as_it_was_written() {
     let home = tempfile::tempdir().unwrap();
     let line = r#"{"at":"2026-11-24T14:02:11Z","who":"me","step":"kubeconfig","outcome":"done","text":"issued, expires Tue"}"#;
-    let odd = line.replace(r#""text""#, r#""expires":"soon","text""#);
+    let odd = line.replace(r#""text""#, r#""expires":"soon","rotation_started":3,"text""#);
     fs::write(home.path().join("journal.jsonl"), format!("{line}\n{odd}\n")).unwrap();
     let (records, note) = Journal::open(home.path()).unwrap().tail(5).unwrap();
+    assert!(records.iter().all(|record| record.rotation_started.is_none()));
     let read: Vec<_> = records.iter().map(|r| (r.text.as_str(), r.expires)).collect();
     assert_eq!(read, [("issued, expires Tue", None), ("issued, expires Tue", None)]);
     assert_eq!(note, None);

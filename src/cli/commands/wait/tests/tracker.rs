@@ -189,7 +189,7 @@ fn api_20_a_reported_start_after_the_completion_is_an_open_rotation_however_long
     // Its phases show in the end.
     let start = rotated(Phase::Completed, Some(1), Some(1_440));
     let done = rotated(Phase::Completed, Some(1), Some(0));
-    let shown = [start.clone(), done.clone()];
+    let shown = [start.clone(), done];
     assert_eq!(results(Goal::Completed, &shown), [None, REACHED]);
     assert_eq!(results(Goal::Prepared, &shown), [None, PASSED]);
     // The awaited rotation was completed, and the next one started, between two readings.
