@@ -2,6 +2,8 @@
 
 use std::collections::VecDeque;
 
+use jiff::Timestamp;
+
 use crate::app::activity::state::Activity;
 use crate::app::effect::{Effect, Request, TerminalEffect};
 use crate::app::event::Event;
@@ -47,7 +49,27 @@ macro_rules! context {
 }
 pub(in crate::app) use context;
 
-impl<F> UpdateContext<'_, F> {
+/// What is known of rotations when a record is written.
+pub trait KnownStarts {
+    /// The start, as reported by SKE, of the open rotation of a cluster, or of the one whose credentials are tried.
+    fn rotation_started(&self, id: &ClusterId, action: &str) -> Option<Timestamp>;
+}
+
+impl KnownStarts for &Fleet {
+    fn rotation_started(&self, id: &ClusterId, action: &str) -> Option<Timestamp> {
+        let read = self.entries.get(id).filter(|entry| !entry.is_last_known())?;
+        let rotation = &read.cluster.rotation;
+        rotation.start().filter(|_| rotation.phase.is_open() || action == "credentials")
+    }
+}
+
+impl KnownStarts for () {
+    fn rotation_started(&self, _: &ClusterId, _: &str) -> Option<Timestamp> {
+        None
+    }
+}
+
+impl<F: KnownStarts> UpdateContext<'_, F> {
     /// Shows the result of a user action.
     pub fn toast(&mut self, text: impl Into<String>) {
         self.notices.answer(self.shared.now, text.into());
@@ -128,6 +150,7 @@ impl<F> UpdateContext<'_, F> {
             expires: None,
             trace: None,
             findings: Vec::new(),
+            rotation_started: cluster.and_then(|id| self.fleet.rotation_started(id, action)),
         }
     }
 

@@ -130,7 +130,7 @@ pub enum Request {
     /// Clear what a request copied, if it is still in the clipboard (`ClipboardCleared`).
     ClearClipboard(RequestId),
     /// Persist between runs, except what has expired at this time by SKE's clock (`Credentials`).
-    Persist(Box<PersistedState>, Timestamp),
+    Persist(Box<PersistedState>, Option<Timestamp>),
     /// Load credentials issued by other instances in the meantime (`Credentials`).
     LoadCredentials,
     /// Load the last readings of an earlier run (`LastFleet`).

@@ -102,7 +102,7 @@ pub fn persisted(state: &State) -> PersistedState {
 
 /// Saves the persisted state.
 pub fn persist(state: &mut State, out: &mut Outbox) {
-    let persist = Request::Persist(Box::new(persisted(state)), state.server_now());
+    let persist = Request::Persist(Box::new(persisted(state)), state.server_clock());
     context!(state, out).request(RequestOwner::PersistedState, persist);
 }
 

@@ -162,6 +162,11 @@ impl State {
         self.rows().now()
     }
 
+    /// The current time by SKE's clock, if known: by no other clock anything is dropped as expired.
+    pub fn server_clock(&self) -> Option<Timestamp> {
+        self.fleet.server_clock(self.shared.now.wall)
+    }
+
     /// The source of fleet rows.
     pub fn rows(&self) -> RowSource<'_> {
         row_source!(self)
@@ -221,7 +226,7 @@ impl State {
             credentials: self.credentials.of(cluster),
             files: self.inventory.files.clone(),
             not_read: self.inventory.not_read.clone(),
-            skew: self.fleet.skew,
+            skew: self.fleet.skew.unwrap_or_default(),
             checklist: self.checklist.known(&cluster.id, snapshot.as_deref()),
             last_snapshot: self.nodes.last_snapshot(&cluster.id),
             snapshot,

@@ -123,6 +123,7 @@ fn notice_sleep(state: &mut State, out: &mut Outbox, before: Now) {
         {
             context!(state, out).toast(actions::text::closed(dialog.action.label()));
         }
+        state.fleet.is_skew_outdated |= now.has_jumped_since(before);
         make_due(state, out);
         polling::mark_unconfirmed(&mut state.fleet);
         observing::restart(&mut state.nodes, before, context!(state, out));
@@ -530,7 +531,7 @@ fn dispatch(state: &mut State, out: &mut Outbox, event: Event) {
         }
         Event::KubeconfigDelivered(access) => {
             state.inventory.unmark(&access.location);
-            state.credentials.prune(state.server_now());
+            state.credentials.prune(state.server_clock());
             state.credentials.put(*access);
             state.view.outdated = true;
             persist(state, out);

@@ -41,6 +41,9 @@ pub struct Record {
     /// Findings before the step, each with its mark.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub findings: Vec<String>,
+    /// The start, as reported by SKE, of the rotation that the record is about; `None` if unknown, and in older lines.
+    #[serde(default, deserialize_with = "or_default", skip_serializing_if = "Option::is_none")]
+    pub rotation_started: Option<Timestamp>,
 }
 
 impl Record {
@@ -56,6 +59,13 @@ impl Record {
     #[must_use]
     pub fn ending(mut self, expires: Option<Timestamp>) -> Self {
         self.expires = expires;
+        self
+    }
+
+    /// Sets the reported start of the rotation that the record is about.
+    #[must_use]
+    pub fn of_rotation(mut self, started: Option<Timestamp>) -> Self {
+        self.rotation_started = started;
         self
     }
 
@@ -76,6 +86,12 @@ impl Record {
             line.push_str(&format!(" {} (region {region}, project {project})", id.name));
         }
         line.push_str(&format!(" by {}: {}", self.who, self.sentence(&DisplayZone::UTC)));
+        if let Some(started) = self.rotation_started {
+            line.push_str(&format!(
+                "; rotation started {}",
+                started.strftime("%Y-%m-%dT%H:%M:%SZ")
+            ));
+        }
         if let Some(request) = &self.request {
             line.push_str(&format!("; request {request}"));
         }
@@ -88,18 +104,21 @@ impl Record {
 
 /// Records, oldest first, without duplicate observations by other instances of the program.
 pub fn without_duplicates(mut records: Vec<Record>) -> Vec<Record> {
-    let mut last: BTreeMap<(ClusterId, String), (Timestamp, String)> = BTreeMap::new();
+    let mut last: BTreeMap<(ClusterId, String), (Timestamp, String, Option<Timestamp>)> =
+        BTreeMap::new();
     records.retain(|record| {
         let Some(id) = record.cluster.as_ref().filter(|_| record.outcome == Outcome::Observed)
         else {
             return true;
         };
         let subject = (id.clone(), record.action.clone());
-        let again = last.get(&subject).is_some_and(|(at, text)| {
-            *text == record.text && record.at.duration_since(*at).abs() < SAME_CHANGE
+        let again = last.get(&subject).is_some_and(|(at, text, started)| {
+            let is_another =
+                record.rotation_started.is_some_and(|own| started.is_some_and(|it| it != own));
+            !is_another && *text == record.text && record.at.duration_since(*at).abs() < SAME_CHANGE
         });
         if !again {
-            last.insert(subject, (record.at, record.text.clone()));
+            last.insert(subject, (record.at, record.text.clone(), record.rotation_started));
         }
         !again
     });
@@ -157,6 +176,7 @@ mod tests {
             expires: None,
             trace: None,
             findings: Vec::new(),
+            rotation_started: None,
         };
         let records = vec![
             seen(0, "web", "never → preparing"),
@@ -185,13 +205,17 @@ mod tests {
             expires: None,
             trace: Some("7f3c".into()),
             findings: Vec::new(),
+            rotation_started: None,
         };
         assert_eq!(
             record.line(),
             "2026-11-24T14:02:11Z done complete shop (region eu02, project p-1) by ops@acme: \
              complete: accepted (202); request r3; trace id 7f3c"
         );
+        record.rotation_started = Some(now());
+        assert!(record.line().contains("(202); rotation started 2026-11-24T14:02:11Z; request r3"));
         (record.cluster, record.request, record.trace) = (None, None, None);
+        record.rotation_started = None;
         record.expires = Some(now());
         assert_eq!(
             record.line(),

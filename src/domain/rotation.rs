@@ -212,6 +212,16 @@ impl Rotation {
         }
     }
 
+    /// Whether SKE reports a start that its phase does not show yet: no rotation in progress, although the last start is
+    /// later than the last completion.
+    pub fn is_started_before_phase(&self) -> bool {
+        match self.phase {
+            Phase::Never => self.initiated > self.completed,
+            Phase::Completed => self.mixes_rotations(),
+            Phase::Preparing | Phase::Prepared | Phase::Completing | Phase::Unknown(_) => false,
+        }
+    }
+
     /// The start of the rotation that the phase is about; `None` if SKE does not report it, or that of another one.
     pub fn start(&self) -> Option<Timestamp> {
         self.initiated.filter(|_| !self.mixes_rotations())

@@ -1,5 +1,8 @@
 //! What the journal records about each rotation of a cluster: who did what, when, and the outcome; limited to what
 //! skeys did and saw on this machine.
+//!
+//! A rotation is identified by its start as reported by SKE. A start that skeys sent, and records of older versions, are
+//! without it; they are grouped by their order.
 
 use std::collections::BTreeMap;
 
@@ -14,6 +17,9 @@ const ACCEPTED: &str = "; accepted: ";
 const ARROW: &str = " → ";
 /// Suffix if the phase is the same as before, but of a later rotation.
 const ANOTHER_ROTATION: &str = " of another rotation";
+/// Suffix if the change happened between two runs of skeys.
+const MISSED: &str = " while skeys did not run";
+
 /// The sentence of an intended step with the accepted findings, as in the journal.
 pub fn with_accepted(intended: &str, findings: &[String]) -> String {
     if findings.is_empty() {
@@ -25,6 +31,11 @@ pub fn with_accepted(intended: &str, findings: &[String]) -> String {
 /// The sentence of a phase change, as in the journal.
 pub fn phase_change(before: &Phase, after: &Phase) -> String {
     format!("{}{ARROW}{}", before.label(), phase_reached(before, after))
+}
+
+/// The sentence of a phase change between two runs, as in the journal.
+pub fn missed_change(before: &Phase, after: &Phase) -> String {
+    format!("{}{MISSED}", phase_change(before, after))
 }
 
 /// The phase after a change; the same as before if another rotation was started unnoticed.
@@ -42,6 +53,8 @@ const SEEN_LATER: SignedDuration = SignedDuration::from_hours(24);
 /// One rotation, or a start that did not happen.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct RotationReport {
+    /// Its start as reported by SKE, by SKE's clock, if recorded.
+    pub started: Option<Timestamp>,
     /// Steps that were sent, oldest first.
     pub attempts: Vec<Attempt>,
     /// Observed phase changes, oldest first.
@@ -96,6 +109,8 @@ pub struct PhaseChange {
     pub at: Timestamp,
     pub from: String,
     pub to: String,
+    /// Whether it happened while skeys did not run, so that `at` is only when it was found.
+    pub was_missed: bool,
     /// Observed duration of the new phase; `None` for the last one, and if the next change was not seen.
     pub lasted: Option<SignedDuration>,
 }
@@ -219,6 +234,27 @@ impl RotationReport {
         self.phases.iter().any(|change| change.to == phase.label())
     }
 
+    /// Whether a rotation with this reported start may be this one, whose start is not recorded.
+    fn may_have_started(&self, started: Timestamp) -> bool {
+        let is_near = |attempt: &Attempt| {
+            attempt.outcome() == Outcome::Refused
+                || started.duration_since(attempt.at).abs() < SEEN_LATER
+        };
+        self.started.is_none() && self.attempt(Step::Start).is_none_or(is_near)
+    }
+
+    /// Adds a phase that was not recorded yet.
+    fn add_phase(&mut self, change: PhaseChange) {
+        // If an intermediate phase was missed, or when this one began, its duration is unknown.
+        let is_seen = |last: &&mut PhaseChange| {
+            last.to == change.from && !last.was_missed && !change.was_missed
+        };
+        if let Some(last) = self.phases.last_mut().filter(is_seen) {
+            last.lasted = Some(change.at.duration_since(last.at).max(SignedDuration::ZERO));
+        }
+        self.phases.push(change);
+    }
+
     /// Whether subsequent records belong to another rotation.
     fn has_ended(&self) -> bool {
         self.is_over
@@ -238,7 +274,8 @@ pub fn rotations(records: &[Record]) -> Vec<RotationReport> {
                 if step == Step::Start && starts_another(&found, &attempt) {
                     begin(&mut found);
                 }
-                open(&mut found).attempts.push(attempt);
+                let started = record.rotation_started.filter(|_| step == Step::Complete);
+                open_of(&mut found, started).attempts.push(attempt);
             }
             // Taken in with what was intended, or is with a later attempt of that id; what was cut off stands for itself.
             (Some(step), _) => {
@@ -246,21 +283,31 @@ pub fn rotations(records: &[Record]) -> Vec<RotationReport> {
                 let before = found.iter().flat_map(|rotation| &rotation.attempts);
                 if !before.chain(attempts.values()).any(is_answer) {
                     let attempt = Attempt::of(step, record, None, vec![record.clone()]);
-                    open(&mut found).attempts.push(attempt);
+                    open_of(&mut found, record.rotation_started).attempts.push(attempt);
                 }
             }
             (None, _) if record.action == "phase" => phase(&mut found, record),
             // Predictions are verified once the rotation is completed.
             (None, _) if record.action == "credentials" => {
-                if let Some(last) = found.last_mut().filter(|last| !last.is_over) {
-                    last.proof.push(record.clone());
+                let tried = match record.rotation_started {
+                    Some(started) => found.iter_mut().rfind(|one| {
+                        one.started == Some(started)
+                            || !one.is_over && one.may_have_started(started)
+                    }),
+                    None => found.last_mut().filter(|last| !last.is_over),
+                };
+                if let Some(tried) = tried {
+                    tried.proof.push(record.clone());
                 }
             }
             (None, _) => {
-                // Records between rotations belong to none.
-                let Some(rotation) = found.last_mut().filter(|rotation| !rotation.has_ended())
-                else {
-                    continue;
+                let rotation = match record.rotation_started {
+                    Some(_) => open_of(&mut found, record.rotation_started),
+                    // Records between rotations belong to none.
+                    None => match found.last_mut().filter(|rotation| !rotation.has_ended()) {
+                        Some(rotation) => rotation,
+                        None => continue,
+                    },
                 };
                 match record.action.as_str() {
                     "kubeconfig" | "save" => rotation.kubeconfigs.push(record.clone()),
@@ -360,6 +407,20 @@ fn open(found: &mut Vec<RotationReport>) -> &mut RotationReport {
     }
 }
 
+/// The rotation with this reported start; the open one if that is not known.
+fn open_of(found: &mut Vec<RotationReport>, started: Option<Timestamp>) -> &mut RotationReport {
+    let Some(started) = started else { return open(found) };
+    if let Some(place) = found.iter().rposition(|one| one.started == Some(started)) {
+        // Taken out and put back: a rotation that is looked up cannot be returned from this function otherwise.
+        let one = found.remove(place);
+        return found.insert_mut(place, one);
+    }
+    let is_this = |last: &RotationReport| !last.has_ended() && last.may_have_started(started);
+    let rotation = if found.last().is_some_and(is_this) { open(found) } else { begin(found) };
+    rotation.started = Some(started);
+    rotation
+}
+
 fn begin(found: &mut Vec<RotationReport>) -> &mut RotationReport {
     if let Some(last) = found.last_mut() {
         last.is_over = true;
@@ -376,40 +437,68 @@ fn phase(found: &mut Vec<RotationReport>, record: &Record) {
         }
         return;
     };
+    let (to, was_missed) = to.strip_suffix(MISSED).map_or((to, false), |to| (to, true));
+    let (to, is_another) = to.strip_suffix(ANOTHER_ROTATION).map_or((to, false), |to| (to, true));
+    let change = PhaseChange {
+        at: record.at,
+        from: from.to_owned(),
+        to: to.to_owned(),
+        was_missed,
+        lasted: None,
+    };
+    if let Some(started) = record.rotation_started {
+        let is_known = found.iter().any(|one| one.started == Some(started));
+        let is_other = |last: &RotationReport| {
+            last.started.is_some() || was_missed && !last.may_have_started(started)
+        };
+        if is_known || found.last().is_some_and(is_other) {
+            let rotation = open_of(found, Some(started));
+            // Another instance of skeys saw it, too.
+            if !rotation.phases.iter().any(|seen| seen.to == to) {
+                rotation.add_phase(change);
+            }
+            return;
+        }
+    }
+    let Some(rotation) = by_order(found, &change, is_another) else { return };
+    rotation.started = rotation.started.or(record.rotation_started);
+    rotation.add_phase(change);
+}
+
+/// The rotation of a phase change, by the changes before it; `None` if it is recorded.
+fn by_order<'a>(
+    found: &'a mut Vec<RotationReport>,
+    change: &PhaseChange,
+    is_another: bool,
+) -> Option<&'a mut RotationReport> {
+    let PhaseChange { at, from, to, .. } = change;
     if let Some(last) = found.last().filter(|last| !last.is_over)
         && let Some(latest) = last.phases.last()
-        && let Some(to) = to.strip_suffix(ANOTHER_ROTATION)
+        && is_another
     {
         // Another instance of skeys observed the transition to this phase, or the same state.
-        if latest.to == to && record.at.duration_since(latest.at).abs() < READ_LATER {
-            return;
+        if latest.to == *to && at.duration_since(latest.at).abs() < READ_LATER {
+            return None;
         }
         begin(found);
     }
-    let to = to.strip_suffix(ANOTHER_ROTATION).unwrap_or(to);
     if let Some(last) = found.last().filter(|last| !last.is_over)
         && let Some(latest) = last.phases.last()
     {
-        let seen = last.phases.iter().rev().find(|seen| seen.to == to);
+        let seen = last.phases.iter().rev().find(|seen| seen.to == *to);
         // Another instance of skeys saw it later, possibly without the phases in between.
         let is_same = |seen: &PhaseChange| {
-            latest.to != from && record.at.duration_since(seen.at).abs() < SEEN_LATER
+            latest.to != *from && at.duration_since(seen.at).abs() < SEEN_LATER
         };
         if seen.is_some_and(is_same) {
-            return;
+            return None;
         }
         // A rotation reaches each phase only once, and never returns to its start.
         if seen.is_some() || to == Phase::Preparing.label() {
             begin(found);
         }
     }
-    let rotation = open(found);
-    // If an intermediate phase was missed, the duration of this one is unknown.
-    if let Some(last) = rotation.phases.last_mut().filter(|last| last.to == from) {
-        last.lasted = Some(record.at.duration_since(last.at).max(SignedDuration::ZERO));
-    }
-    let (from, to) = (from.to_owned(), to.to_owned());
-    rotation.phases.push(PhaseChange { at: record.at, from, to, lasted: None });
+    Some(open(found))
 }
 
 #[cfg(test)]
@@ -436,6 +525,7 @@ mod tests {
             expires: None,
             trace: None,
             findings: Vec::new(),
+            rotation_started: None,
         }
     }
 
@@ -520,6 +610,94 @@ mod tests {
         ];
         let found = rotations(&records);
         assert_eq!(outcomes(&found), [ReportOutcome::Completed, ReportOutcome::Open]);
+    }
+
+    /// A record about the rotation whose start SKE reports at this minute.
+    fn of(minutes: i64, record: Record) -> Record {
+        record.of_rotation(Some(now() + SignedDuration::from_mins(minutes)))
+    }
+
+    #[test]
+    fn a_rotation_is_identified_by_its_reported_start() {
+        let start = sent(0, "start", 1, Outcome::Done).to_vec();
+        let own = [of(1, seen(2, "completed → preparing")), of(1, seen(3, "preparing → PREPARED"))];
+        let issued = |minutes| record(minutes, "kubeconfig", Outcome::Done, "issued");
+        let complete = sent(60, "complete", 2, Outcome::Done).map(|record| of(50, record));
+        let end =
+            [of(50, seen(61, "PREPARED → completing")), of(50, seen(62, "completing → completed"))];
+        let missed = "PREPARED → PREPARED of another rotation while skeys did not run";
+        let tried = of(50, record(63, "credentials", Outcome::Observed, "2 refused"));
+        // The colleague's rotation is known by the first reading of the next run, by a kubeconfig, or only by the step.
+        for first in [Some(of(50, seen(55, missed))), Some(of(50, issued(56))), None] {
+            let is_missed = first.as_ref().is_some_and(|first| first.action == "phase");
+            let mut records = [start.clone(), own.to_vec()].concat();
+            records.extend(first);
+            records.extend(complete.clone());
+            records.extend(end.clone());
+            records.push(tried.clone());
+            let found = rotations(&records);
+            assert_eq!(outcomes(&found), [ReportOutcome::Open, ReportOutcome::Completed]);
+            let [one, two] = &found[..] else { panic!("{found:?}") };
+            assert!(one.is_over && one.attempt(Step::Start).is_some());
+            assert!(one.attempt(Step::Complete).is_none() && one.proof.is_empty());
+            assert_eq!(one.phases.last().unwrap().lasted, None, "when it ended is not known");
+            assert!(two.attempt(Step::Start).is_none() && two.attempt(Step::Complete).is_some());
+            assert_eq!(
+                (one.started, two.started),
+                (own[0].rotation_started, tried.rotation_started)
+            );
+            let lasted: Vec<_> = two.phases.iter().map(|change| change.lasted.is_some()).collect();
+            let expected = if is_missed { &[false, true, false][..] } else { &[true, false] };
+            assert_eq!((two.phases.len(), lasted.as_slice()), (expected.len(), expected));
+            assert_eq!(two.proof.len(), 1);
+            assert_eq!(accepted_start(&records), None, "that one was completed by somebody");
+        }
+    }
+
+    #[test]
+    fn records_of_older_versions_continue_with_a_reported_start() {
+        let mut records = sent(0, "start", 1, Outcome::Done).to_vec();
+        records.push(seen(2, "completed → preparing"));
+        records.push(of(1, seen(60, "preparing → PREPARED")));
+        records.push(of(1, record(70, "kubeconfig", Outcome::Done, "issued")));
+        // An older version that runs, too.
+        records.push(seen(61, "preparing → PREPARED"));
+        records.push(of(1, seen(90, "PREPARED → completing")));
+        let found = rotations(&records);
+        let [one] = &found[..] else { panic!("{found:?}") };
+        assert_eq!((one.phases.len(), one.kubeconfigs.len()), (3, 1));
+        assert_eq!(one.started, Some(now() + SignedDuration::from_mins(1)));
+        // Another one was started since.
+        records.push(of(500, seen(600, "completing → preparing")));
+        // A late record of the first.
+        records.push(of(1, seen(601, "completing → completed")));
+        let found = rotations(&records);
+        assert_eq!(outcomes(&found), [ReportOutcome::Completed, ReportOutcome::Open]);
+        // A start that nothing was seen of is not that of a rotation days later.
+        let days = 3 * 24 * 60;
+        let mut records = sent(0, "start", 1, Outcome::Done).to_vec();
+        records.push(of(days, seen(days + 9, "completed → PREPARED while skeys did not run")));
+        assert_eq!(rotations(&records).len(), 2);
+        let mut records = sent(0, "start", 1, Outcome::Done).to_vec();
+        records.push(of(1, seen(days, "completed → PREPARED while skeys did not run")));
+        assert_eq!(rotations(&records).len(), 1);
+    }
+
+    #[test]
+    fn two_instances_that_saw_one_rotation_record_it_once() {
+        let records = [
+            of(0, seen(1, "completed → preparing")),
+            of(0, seen(60, "preparing → PREPARED")),
+            // Another instance starts, whose last reading is older.
+            of(0, seen(300, "completed → PREPARED while skeys did not run")),
+            of(0, seen(400, "PREPARED → completing")),
+            of(0, seen(900, "PREPARED → completing")),
+        ];
+        let found = rotations(&records);
+        let [one] = &found[..] else { panic!("{found:?}") };
+        let lasted: Vec<_> = one.phases.iter().map(|change| change.lasted).collect();
+        let minutes = |minutes| Some(SignedDuration::from_mins(minutes));
+        assert_eq!(lasted, [minutes(59), minutes(340), None]);
     }
 
     #[test]

@@ -384,7 +384,7 @@ impl Performer {
             Request::ClearClipboard(copy) => {
                 Answer::ClipboardCleared(services.clipboard.clear(copy).await)
             }
-            Request::Persist(kept, now) => self.save_state(*kept, now).await?,
+            Request::Persist(kept, server_now) => self.save_state(*kept, server_now).await?,
             Request::LoadFleet => Answer::LastFleet(self.load_fleet().await?),
             Request::SaveFleet(fleet) => {
                 self.save_fleet(fleet).await;
@@ -691,14 +691,18 @@ impl Performer {
         }
     }
 
-    async fn save_state(&self, kept: PersistedState, now: Timestamp) -> Result<Answer, Failure> {
+    async fn save_state(
+        &self,
+        kept: PersistedState,
+        server_now: Option<Timestamp>,
+    ) -> Result<Answer, Failure> {
         let credentials = kept.credentials.clone();
         let Services { state_folder: Some(folder), clock, .. } = &self.0.services else {
             return Ok(Answer::Credentials { credentials, note: None });
         };
         let _turn = self.0.state_lock.lock().await;
         let (name, location) = (folder.display().to_string(), folder.clone());
-        let save = move || state_file::save(&location, &kept, now);
+        let save = move || state_file::save(&location, &kept, server_now);
         let saved = retry_while_locked(clock, LOCK_WAIT, &name, save).await;
         match saved.and_then(LockOutcome::into_result) {
             Ok((credentials, note)) => Ok(Answer::Credentials { credentials, note }),

@@ -115,11 +115,11 @@ fn read(path: &Path) -> io::Result<String> {
 }
 
 /// Replaces the state, atomically and privately. Kubeconfig records that another instance saved are kept, expired ones
-/// are dropped. Returns all saved records, and a note if the existing file could not be used.
+/// are dropped if SKE's clock is known. Returns all saved records, and a note if the existing file could not be used.
 pub fn save(
     folder: &Path,
     kept: &PersistedState,
-    now: Timestamp,
+    server_now: Option<Timestamp>,
 ) -> Result<LockOutcome<(Credentials, Option<String>)>, Failure> {
     private_file::create_folder(folder)?;
     locked(&folder.join(LOCK), || {
@@ -133,7 +133,7 @@ pub fn save(
         let (there, note) = load_locked(folder);
         let mut credentials = there.credentials;
         credentials.join(kept.credentials.clone());
-        credentials.prune(now);
+        credentials.prune(server_now);
         let state = PersistedState { credentials: credentials.clone(), ..kept.clone() };
         let content =
             serde_json::to_vec_pretty(&File { version: VERSION, state }).map_err(|error| {

@@ -824,7 +824,7 @@ fn file_16_a_state_that_cannot_be_used_is_set_aside() {
         assert_eq!(memory, PersistedState::default());
         assert!(note.unwrap().contains("state.json.broken-"));
         let kept = PersistedState { theme: Some("dark".into()), ..PersistedState::default() };
-        state_file::save(home.path(), &kept, now()).unwrap().into_result().unwrap();
+        state_file::save(home.path(), &kept, Some(now())).unwrap().into_result().unwrap();
         assert_eq!(state_file::load(home.path()), (kept, None));
         assert_eq!(mode(&home.path().join("state.json")), 0o600);
     }
@@ -848,7 +848,7 @@ fn file_31_filter_marks_and_watches_are_kept_and_wrong_ones_cost_nothing_else() 
     let filter = "phase:prepared shop".to_owned();
     let sort = Some("name".to_owned());
     let state = PersistedState { sort, filter, clusters, ..PersistedState::default() };
-    state_file::save(home.path(), &state, now()).unwrap().into_result().unwrap();
+    state_file::save(home.path(), &state, Some(now())).unwrap().into_result().unwrap();
     assert_eq!(state_file::load(home.path()), (state.clone(), None));
     for (filter, clusters) in [("7", "{}"), ("[1]", "[7]"), ("null", "[{\"marked\": true}]")] {
         let text = format!(
@@ -897,7 +897,7 @@ fn what_was_forgotten_stays_so_when_another_instance_saves() {
         PersistedState { credentials, ..PersistedState::default() }
     };
     let save = |forgotten| {
-        let saved = state_file::save(home.path(), &kept(forgotten), now()).unwrap();
+        let saved = state_file::save(home.path(), &kept(forgotten), Some(now())).unwrap();
         let (credentials, _) = saved.into_result().unwrap();
         assert_eq!(credentials, state_file::load(home.path()).0.credentials);
         credentials.accesses.iter().map(|access| access.forgotten).collect::<Vec<_>>()
@@ -925,7 +925,7 @@ fn cred_02_certificates_are_persisted() {
     };
     let credentials = Credentials { accesses: vec![login, admin], references: vec![reference] };
     let kept = PersistedState { credentials, ..PersistedState::default() };
-    state_file::save(home.path(), &kept, now()).unwrap().into_result().unwrap();
+    state_file::save(home.path(), &kept, Some(now())).unwrap().into_result().unwrap();
     assert_eq!(state_file::load(home.path()), (kept, None));
 }
 
@@ -941,7 +941,7 @@ fn what_was_selected_is_kept_for_each_profile() {
     ];
     let selections = selections.map(|(profile, selection)| (profile.to_owned(), selection));
     let kept = PersistedState { selections: selections.into(), ..PersistedState::default() };
-    state_file::save(home.path(), &kept, now()).unwrap().into_result().unwrap();
+    state_file::save(home.path(), &kept, Some(now())).unwrap().into_result().unwrap();
     assert_eq!(state_file::load(home.path()), (kept, None));
 }
 
@@ -988,7 +988,7 @@ fn file_16_entries_of_another_instance_are_not_erased() {
         let theme = Some(theme.to_owned());
         let credentials = Credentials { accesses: accesses.to_vec(), ..Credentials::default() };
         let kept = PersistedState { credentials, theme, ..PersistedState::default() };
-        state_file::save(home.path(), &kept, now()).unwrap().into_result().unwrap()
+        state_file::save(home.path(), &kept, Some(now())).unwrap().into_result().unwrap()
     };
     let (a, b, ended) = (access("a", 8), access("b", 8), access("c", -1));
     save("dark", &[a.clone(), ended]);
@@ -1002,6 +1002,28 @@ fn file_16_entries_of_another_instance_are_not_erased() {
 }
 
 #[test]
+fn time_01_nothing_is_dropped_as_expired_while_the_clock_of_ske_is_not_known() {
+    let home = tempfile::tempdir().unwrap();
+    let ended = access("a", -1);
+    let save = |accesses: Vec<Access>, server_now| {
+        let credentials = Credentials { accesses, ..Credentials::default() };
+        let kept = PersistedState { credentials, ..PersistedState::default() };
+        state_file::save(home.path(), &kept, server_now).unwrap().into_result().unwrap();
+        state_file::credentials(home.path()).0.accesses
+    };
+    assert_eq!(save(vec![ended.clone()], None), std::slice::from_ref(&ended));
+    assert_eq!(save(Vec::new(), None), [ended], "one of another instance");
+    assert_eq!(save(Vec::new(), Some(now())), []);
+    // Their number is limited: those that end last are kept.
+    let many = |number: i64| access(&format!("c{number}"), number);
+    let kept = save((0..2_500).map(many).collect(), None);
+    assert_eq!(
+        (kept.len(), kept.contains(&many(499)), kept.contains(&many(500))),
+        (2_000, false, true)
+    );
+}
+
+#[test]
 fn file_16_many_instances_at_once_lose_nothing() {
     let home = tempfile::tempdir().unwrap();
     std::thread::scope(|scope| {
@@ -1011,9 +1033,9 @@ fn file_16_many_instances_at_once_lose_nothing() {
                 let accesses = vec![access(&number.to_string(), 8)];
                 let credentials = Credentials { accesses, ..Credentials::default() };
                 let kept = PersistedState { credentials, ..PersistedState::default() };
-                while let LockOutcome::Locked(_) = state_file::save(&folder, &kept, now()).unwrap()
-                {
-                }
+                while let LockOutcome::Locked(_) =
+                    state_file::save(&folder, &kept, Some(now())).unwrap()
+                {}
             });
         }
     });
@@ -1025,10 +1047,11 @@ fn file_16_a_file_that_became_unreadable_is_set_aside_before_it_is_replaced() {
     let home = tempfile::tempdir().unwrap();
     fs::write(home.path().join("state.json"), "{\"version\": 99}").unwrap();
     assert_eq!(state_file::credentials(home.path()).0, Credentials::default());
-    let (credentials, note) = state_file::save(home.path(), &PersistedState::default(), now())
-        .unwrap()
-        .into_result()
-        .unwrap();
+    let (credentials, note) =
+        state_file::save(home.path(), &PersistedState::default(), Some(now()))
+            .unwrap()
+            .into_result()
+            .unwrap();
     assert_eq!(credentials, Credentials::default());
     assert!(note.unwrap().contains("newer version"));
 }
@@ -1045,6 +1068,7 @@ fn record(who: &str, text: &str) -> Record {
         expires: Some(now()),
         trace: None,
         findings: vec!["! one".into()],
+        rotation_started: Some(now()),
     }
 }
 
@@ -1156,9 +1180,10 @@ fn file_17_of_a_journal_of_any_size_only_the_end_is_read() {
 fn file_17_a_line_of_an_older_version_is_read_as_it_was_written() {
     let home = tempfile::tempdir().unwrap();
     let line = r#"{"at":"2026-11-24T14:02:11Z","who":"me","step":"kubeconfig","outcome":"done","text":"issued, expires Tue"}"#;
-    let odd = line.replace(r#""text""#, r#""expires":"soon","text""#);
+    let odd = line.replace(r#""text""#, r#""expires":"soon","rotation_started":3,"text""#);
     fs::write(home.path().join("journal.jsonl"), format!("{line}\n{odd}\n")).unwrap();
     let (records, note) = Journal::open(home.path()).unwrap().tail(5).unwrap();
+    assert!(records.iter().all(|record| record.rotation_started.is_none()));
     let read: Vec<_> = records.iter().map(|r| (r.text.as_str(), r.expires)).collect();
     assert_eq!(read, [("issued, expires Tue", None), ("issued, expires Tue", None)]);
     assert_eq!(note, None);

@@ -1,12 +1,19 @@
 //! State from a previous run: filter, marks and watches.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::io::{Seek as _, SeekFrom, Write as _};
 use std::path::Path;
 
+use jiff::SignedDuration;
+use skeys::testing::domain::cluster::ClusterId;
+use skeys::testing::domain::credential::{Access, Credentials, KubeconfigLocation};
+use skeys::testing::domain::kubeconfig::KubeconfigKind;
+use skeys::testing::domain::persisted::PersistedState;
 use skeys::testing::simulator::faults::{Fault, FaultEffect};
+use skeys::testing::store::state_file;
 
-use crate::support::{Journey, PROJECT, SMALL, Setting};
+use crate::support::{Journey, PROJECT, SMALL, Setting, start};
 
 /// A run that starts with the state of another one, in a terminal with notifications.
 fn after(journey: &Journey, scene: &str) -> Setting {
@@ -122,4 +129,77 @@ async fn file_17_a_journal_with_a_torn_line_and_of_any_size_is_shown_and_continu
         let record: serde_json::Value = serde_json::from_str(line).unwrap();
         assert_eq!((&record["step"], &record["outcome"]), (&"start".into(), &outcome.into()));
     }
+}
+
+#[tokio::test]
+async fn time_01_a_kubeconfig_that_expired_by_our_clock_alone_is_not_forgotten() {
+    let copied = |journey: &Journey| journey.read("state/state.json").contains("\"clipboard\"");
+    let setting = || Setting {
+        prepare: Box::new(|home| {
+            let ends = start() - SignedDuration::from_hours(40);
+            let access = Access {
+                cluster: ClusterId::new(PROJECT, "eu01", "bravo"),
+                created: None,
+                kind: KubeconfigKind::Admin,
+                issued: ends - SignedDuration::from_hours(8),
+                expires: Some(ends),
+                location: KubeconfigLocation::Clipboard,
+                issuance: None,
+                forgotten: false,
+            };
+            let credentials = Credentials { accesses: vec![access], ..Credentials::default() };
+            let kept = PersistedState { credentials, ..PersistedState::default() };
+            state_file::save(&home.join("state"), &kept, None).unwrap();
+        }),
+        ..Setting::default()
+    };
+    // Our clock may be two days ahead: nothing tells while SKE does not answer.
+    let drop_all = Fault::new("GET", "", None, FaultEffect::Drop {});
+    let mut offline = Journey::with(Setting { faults: vec![drop_all], ..setting() }).await;
+    offline.press("T").await;
+    quit(&mut offline).await;
+    assert!(copied(&offline), "{}", offline.read("state/state.json"));
+    let mut online = Journey::with(setting()).await;
+    online.press("T").await;
+    quit(&mut online).await;
+    assert!(!copied(&online), "it has expired by SKE's clock");
+}
+
+#[tokio::test]
+async fn a_rotation_that_was_started_between_two_runs_is_another_one_in_the_journal() {
+    let mut first = Journey::begin().await;
+    quit(&mut first).await;
+    let before = "# ready to be completed\nphase = \"PREPARED\"\ninitiated_ago = \"5h\"\n";
+    assert!(SMALL.contains(before));
+    let after_it = "# ready, too\nphase = \"PREPARED\"\ninitiated_ago = \"10m\"\n";
+    let scene = SMALL.replace(before, after_it).replace(
+        &format!("{after_it}completed_ago = \"120d\""),
+        &format!("{after_it}completed_ago = \"20m\""),
+    );
+    // The API of the next run, which was that of the first one, too.
+    let other = Journey::with(Setting { scene, ..Setting::default() }).await;
+    let address = |journey: &Journey| {
+        let exports: BTreeMap<_, _> = journey.simulator.exports().into_iter().collect();
+        let variables = ["STACKIT_SKE_CUSTOM_ENDPOINT", "STACKIT_ACCESS_TOKEN"];
+        variables.map(|name| (name, exports[name].clone()))
+    };
+    let ([(_, old), _], new) = (address(&first), address(&other));
+    let fleet = first.read("state/fleet.json");
+    let moved = fleet.replace(old.trim_end_matches('/'), new[0].1.trim_end_matches('/'));
+    assert_ne!(fleet, moved);
+    let prepare = Box::new(move |home: &Path| {
+        fs::create_dir(home.join("state")).unwrap();
+        fs::write(home.join("state/fleet.json"), &moved).unwrap();
+    });
+    let setting = Setting { prepare, ..Setting::default() };
+    let setting = new.iter().fold(setting, |setting, (name, value)| setting.set(name, value));
+    let mut second = Journey::with(setting).await;
+    second.press("/bravo<enter>").await;
+    quit(&mut second).await;
+    let journal = second.read("state/journal.jsonl");
+    let missed = "PREPARED → PREPARED of another rotation while skeys did not run";
+    let lines: Vec<&str> = journal.lines().filter(|line| line.contains("did not run")).collect();
+    let [line] = lines[..] else { panic!("{journal}") };
+    assert!(line.contains("\"bravo\"") && line.contains(missed), "{line}");
+    assert!(line.contains("\"rotation_started\":\"2026-11-24T13:50:00Z\""), "{line}");
 }

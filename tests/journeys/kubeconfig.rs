@@ -620,7 +620,7 @@ async fn file_16_two_instances_know_of_each_others_kubeconfigs() {
     };
     let credentials = Credentials { accesses: vec![of_the_other], ..Credentials::default() };
     let kept = PersistedState { credentials, ..PersistedState::default() };
-    state_file::save(&journey.path("state"), &kept, now).unwrap();
+    state_file::save(&journey.path("state"), &kept, Some(now)).unwrap();
     journey.press("R").await;
     journey.says("/elsewhere.yaml");
     journey.press("<esc>T").await;

@@ -284,7 +284,7 @@ async fn rows_of_the_last_run_are_shown_with_their_age_until_ske_answers() {
     first.simulator.clear_faults();
     journey.until("● alpha", 60).await;
     journey.hides("as of up to");
-    // Changes in between were not observed and are not reported.
+    // Nothing changed in between.
     journey.press("A").await;
     journey.hides("→");
     journey.press("<esc>R").await;

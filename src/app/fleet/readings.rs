@@ -19,7 +19,7 @@ use crate::domain::failure::{Failure, FailureKind};
 use crate::domain::persisted::SavedCluster;
 use crate::domain::record::Outcome;
 use crate::domain::rotation::Phase;
-use crate::domain::rotation_report::{phase_change, phase_reached};
+use crate::domain::rotation_report::{missed_change, phase_change, phase_reached};
 
 /// Maximum time between sorts, since clusters become due over time.
 const REORDER: Duration = Duration::from_secs(30);
@@ -115,8 +115,10 @@ fn apply(
     }
     let id = cluster.id.clone();
     let was_gone = known.is_some_and(|entry| entry.not_listed_since.is_some());
-    // Changes since an earlier run were not observed.
-    let known = fleet.entries.remove(&id).filter(|entry| !entry.is_last_known());
+    let (earlier, known) = match fleet.entries.remove(&id) {
+        Some(entry) if entry.is_last_known() => (Some(entry.cluster), None),
+        known => (None, known),
+    };
     let kept = fleet.kept.remove(&id);
     let is_replaced = kept.as_ref().is_some_and(|kept| kept.is_replaced_by(&cluster));
     let (entry, change) = match known {
@@ -134,6 +136,9 @@ fn apply(
         ReadingChange::Replaced => log_replacement(fleet, &id, cx),
         ReadingChange::Nothing | ReadingChange::Cluster => {}
     }
+    if let Some(earlier) = earlier.filter(|_| change != ReadingChange::Replaced) {
+        log_missed(&earlier, &cluster, cx);
+    }
     if let Some(kept) = kept.filter(|kept| kept.watched && !is_replaced) {
         announce_missed(fleet, &kept, &cluster, cx);
     }
@@ -145,13 +150,30 @@ fn apply(
 fn log_phase(fleet: &Fleet, before: &Phase, cluster: &Cluster, cx: &mut UpdateContext<'_, ()>) {
     let after = &cluster.rotation.phase;
     let text = phase_change(before, after);
+    let record = cx.record(Some(&cluster.id), "phase", Outcome::Observed, text.as_str());
     if matches!(after, Phase::Prepared | Phase::Completed) {
         let about = ToastAbout::Cluster(cluster.id.clone());
         cx.toast_about(about, text::of_cluster(fleet.label(&cluster.id), &text));
         let (cluster, text) = (cluster.id.clone(), phase_reached(before, after));
         cx.raise(Event::Announce { cluster, text });
     }
-    cx.journal(cx.record(Some(&cluster.id), "phase", Outcome::Observed, text));
+    cx.journal(record.of_rotation(cluster.rotation.start()));
+}
+
+/// First reading in this run of a cluster that an earlier run read: records what changed in between, at an unknown time.
+fn log_missed(earlier: &Cluster, read: &Cluster, cx: &mut UpdateContext<'_, ()>) {
+    let (before, after) = (&earlier.rotation, &read.rotation);
+    let text = if !earlier.is_same_cluster(read) {
+        text::RECREATED.to_owned()
+    } else if after.is_older_than(before) {
+        return;
+    } else if before.phase != after.phase || after.is_next_of(before) {
+        missed_change(&before.phase, &after.phase)
+    } else {
+        return;
+    };
+    let record = cx.record(Some(&read.id), "phase", Outcome::Observed, text);
+    cx.journal(record.of_rotation(after.start()));
 }
 
 /// First reading of a watched cluster in this run: notifies once of a phase reached since the last run.
@@ -238,7 +260,7 @@ fn log_recovery(fleet: &Fleet, scope: &Scope, cx: &mut UpdateContext<'_, ()>) {
 mod tests {
     use std::time::Duration;
 
-    use jiff::SignedDuration;
+    use jiff::{SignedDuration, Timestamp};
 
     use crate::app::effect::{Effect, Request};
     use crate::app::keymap::Keymap;
@@ -252,6 +274,7 @@ mod tests {
     use crate::domain::cluster::{Cluster, ClusterId, Listing, ProjectId, Region};
     use crate::domain::failure::{Failure, FailureKind};
     use crate::domain::fixtures::{cluster, now};
+    use crate::domain::last_known::LastKnown;
     use crate::domain::persisted::{PersistedState, SavedCluster};
     use crate::domain::record::Outcome;
     use crate::domain::rotation::{Phase, Step};
@@ -440,6 +463,58 @@ mod tests {
                 }
             }
         }
+    }
+
+    /// The journal records about phases that the first list of a run writes, after an earlier run read `before`.
+    fn told_after(before: &Cluster, read: &Cluster) -> Vec<(String, Option<Timestamp>)> {
+        let mut state = with_kept(Vec::new());
+        let (id, created, version) = (before.id.clone(), before.created, before.version.clone());
+        let rotation = before.rotation.clone();
+        state.fleet.remember(vec![LastKnown { id, created, version, rotation, read: now() }]);
+        let effects = answer(&mut state, Ok(listing(&[read], 0)));
+        let phases = effects.into_iter().filter_map(|effect| {
+            let Effect::Journal(record) = effect else { return None };
+            (record.action == "phase").then_some((record.text, record.rotation_started))
+        });
+        phases.collect()
+    }
+
+    #[test]
+    fn what_came_about_between_two_runs_is_recorded_with_the_start_of_its_rotation() {
+        let ago = |minutes| now().checked_sub(SignedDuration::from_mins(minutes)).ok();
+        let of = |phase, initiated: i64, completed: i64| {
+            let mut web = cluster("web", phase);
+            (web.rotation.initiated, web.rotation.completed) = (ago(initiated), ago(completed));
+            web
+        };
+        let missed =
+            |text: &str, start| vec![(format!("{text} while skeys did not run"), ago(start))];
+        let before = of(Phase::Prepared, 90, 9_000);
+        assert_eq!(
+            told_after(&before, &of(Phase::Prepared, 30, 40)),
+            missed("PREPARED → PREPARED of another rotation", 30)
+        );
+        assert_eq!(
+            told_after(&before, &of(Phase::Preparing, 30, 40)),
+            missed("PREPARED → preparing", 30)
+        );
+        let done = of(Phase::Completed, 90, 40);
+        assert_eq!(told_after(&before, &done), missed("PREPARED → completed", 90));
+        assert_eq!(
+            told_after(&done, &of(Phase::Completed, 30, 20)),
+            missed("completed → completed of another rotation", 30)
+        );
+        // The start is not reported with its phase yet.
+        let early = of(Phase::Preparing, 90, 40);
+        let told = told_after(&done, &early);
+        assert_eq!(told, [("completed → preparing while skeys did not run".to_owned(), None)]);
+        assert_eq!(told_after(&before, &before), []);
+        assert_eq!(told_after(&done, &before), [], "an old answer");
+        let mut recreated = of(Phase::Never, 90, 40);
+        (recreated.rotation.initiated, recreated.rotation.completed) = (None, None);
+        recreated.created = Some(now());
+        let told = told_after(&before, &recreated);
+        assert_eq!(told, [("deleted and recreated; this is another cluster".to_owned(), None)]);
     }
 
     #[test]

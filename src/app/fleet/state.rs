@@ -187,8 +187,10 @@ pub struct Fleet {
     pub is_discovering: bool,
     /// Why the account's projects are unknown.
     pub discovery_failure: Option<Failure>,
-    /// SKE's clock minus the local clock, from its last answer; small differences count as zero.
-    pub skew: SignedDuration,
+    /// SKE's clock minus the local clock, from its last answer; small differences count as zero. `None` if unknown.
+    pub skew: Option<SignedDuration>,
+    /// Whether the local clock may have been set since.
+    pub is_skew_outdated: bool,
     /// Jitter, to spread the polls of several instances.
     pub random: fastrand::Rng,
 }
@@ -205,12 +207,19 @@ impl Fleet {
     /// Updates the clock skew; `skew`: SKE's clock minus the local one, if reported.
     pub fn note_skew(&mut self, skew: Option<SignedDuration>) {
         let Some(skew) = skew else { return };
-        self.skew = if skew.abs() > SKEW_NOISE { skew } else { SignedDuration::ZERO };
+        self.is_skew_outdated = false;
+        self.skew = Some(if skew.abs() > SKEW_NOISE { skew } else { SignedDuration::ZERO });
     }
 
-    /// The current time by SKE's clock, by which credentials from SKE expire.
+    /// The current time by SKE's clock, by which credentials from SKE expire; by the local clock if the difference is
+    /// not known, which is good enough to show it.
     pub fn server_now(&self, now: Timestamp) -> Timestamp {
-        now.saturating_add(self.skew).unwrap_or(now)
+        now.saturating_add(self.skew.unwrap_or_default()).unwrap_or(now)
+    }
+
+    /// The current time by SKE's clock, if the difference of the clocks is known.
+    pub fn server_clock(&self, now: Timestamp) -> Option<Timestamp> {
+        self.skew.filter(|_| !self.is_skew_outdated).map(|_| self.server_now(now))
     }
 
     /// Project name, or its id.
@@ -433,6 +442,22 @@ mod tests {
             recreated.rotation = before.rotation.clone();
             assert_eq!(entry.take(recreated.clone(), at, RequestId(2)), told, "{created:?}");
         }
+    }
+
+    #[test]
+    fn time_01_the_clock_of_ske_is_known_by_an_answer_until_ours_is_set() {
+        let mut fleet = Fleet::new(1);
+        assert_eq!((fleet.server_clock(now()), fleet.server_now(now())), (None, now()));
+        fleet.note_skew(None);
+        assert_eq!(fleet.server_clock(now()), None, "an answer without its time");
+        let ahead = SignedDuration::from_hours(48);
+        let there = now() - ahead;
+        fleet.note_skew(Some(-ahead));
+        assert_eq!((fleet.server_clock(now()), fleet.server_now(now())), (Some(there), there));
+        fleet.is_skew_outdated = true;
+        assert_eq!((fleet.server_clock(now()), fleet.server_now(now())), (None, there));
+        fleet.note_skew(Some(SignedDuration::from_secs(1)));
+        assert_eq!(fleet.server_clock(now()), Some(now()));
     }
 
     #[test]

@@ -215,8 +215,10 @@ fn send(rotation: &mut RotationState, cx: &mut UpdateContext<'_>) {
     let accepted: Vec<String> = dialog.accepted.iter().map(findings_text::finding).collect();
     let log = with_accepted(&text::log_request(step), &accepted);
     let findings = dialog.findings.iter().map(findings_text::marked).collect();
+    let started = before.start().filter(|_| step == Step::Complete);
     let request = cx.request_logged(owner, &id, (step.verb(), log), |mut intent| {
         intent.findings = findings;
+        intent.rotation_started = started;
         Request::Rotate { step, shown, seen, intent }
     });
     let pending = PendingStep {

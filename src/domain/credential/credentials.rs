@@ -9,6 +9,9 @@ use crate::domain::credential::generation::Issuance;
 use crate::domain::credential::verdict::{Verdict, verdict};
 use crate::domain::lenient::{or_default, usable_items};
 
+/// Kubeconfigs kept while it is not known which of them have expired.
+const UNPRUNED: usize = 2_000;
+
 /// References kept per cluster; the oldest are dropped.
 const REFERENCES: usize = 8;
 
@@ -151,8 +154,19 @@ impl Credentials {
         }
     }
 
-    /// Drops what has expired.
-    pub fn prune(&mut self, now: Timestamp) {
-        self.drop_if(|access| access.is_expired(now));
+    /// Drops what has expired by SKE's clock. The local clock may be wrong, and a forgotten kubeconfig may still work:
+    /// if the time by SKE's clock is not known, only the oldest of very many are dropped.
+    pub fn prune(&mut self, server_now: Option<Timestamp>) {
+        if let Some(now) = server_now {
+            self.drop_if(|access| access.is_expired(now));
+        } else if let Some(excess) = self.accesses.len().checked_sub(UNPRUNED) {
+            let mut ends: Vec<Option<Timestamp>> = self.accesses.iter().map(Access::ends).collect();
+            // Those without an end come last: they may work for ever.
+            ends.sort_unstable_by_key(|end| end.unwrap_or(Timestamp::MAX));
+            if let Some(kept_from) = ends.get(excess).copied() {
+                let kept_from = kept_from.unwrap_or(Timestamp::MAX);
+                self.drop_if(|access| access.ends().is_some_and(|end| end < kept_from));
+            }
+        }
     }
 }

@@ -184,7 +184,7 @@ fn what_is_forgotten_is_not_listed_and_still_tells_generations_apart() {
     let soon = now() + SignedDuration::from_hours(20);
     assert!(credentials.ending_before([&subject].into_iter(), &[], soon).is_empty());
     assert_eq!(credentials.known_of(&subject).len(), 3);
-    credentials.prune(soon);
+    credentials.prune(Some(soon));
     assert_eq!(credentials.references.len(), 2, "what expired is proof as before");
 }
 

@@ -499,6 +499,7 @@ fn an_open_record_stays_when_new_ones_arrive() {
         expires: None,
         trace: None,
         findings: Vec::new(),
+        rotation_started: None,
     };
     let (read, late) = (record("the one that is read"), record("the late one"));
     state.activity.records.push_back(read);

@@ -191,7 +191,7 @@ fn time_01_moments_of_ske_are_compared_with_its_clock() {
     for hours in [-30, 30] {
         let mut state = opened("shop-prod", Tab::Rotation);
         let skew = SignedDuration::from_hours(hours);
-        state.fleet.skew = skew;
+        state.fleet.skew = Some(skew);
         let id = id(&state, "shop-prod");
         let entry = state.fleet.entries.get_mut(&id).unwrap();
         let started = state.shared.now.wall + skew - SignedDuration::from_mins(7);

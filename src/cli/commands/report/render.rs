@@ -57,7 +57,9 @@ fn rotation(one: &RotationReport, out: &mut String) {
     );
     out.push_str(&format!("\n## {}\n", text::rotation(day, outcome(one.outcome()))));
     let ended = matches!(one.outcome(), ReportOutcome::Completed);
+    let started = one.started.map(time).map(text::started);
     let notes = [
+        started.as_deref(),
         one.attempt(Step::Start).is_none().then_some(text::STARTED_BY_OTHERS),
         (ended && one.attempt(Step::Complete).is_none()).then_some(text::COMPLETED_BY_OTHERS),
         (one.is_over && one.outcome() == ReportOutcome::Open).then_some(text::CONTINUED),
@@ -175,7 +177,8 @@ fn step_rows(attempt: &Attempt) -> Vec<[String; 6]> {
 
 fn phase_row(change: &PhaseChange) -> [String; 4] {
     let lasted = change.lasted.map(long).unwrap_or_default();
-    [time(change.at), change.from.clone(), change.to.clone(), lasted]
+    let seen = if change.was_missed { text::missed(time(change.at)) } else { time(change.at) };
+    [seen, change.from.clone(), change.to.clone(), lasted]
 }
 
 fn json(report: &Report) -> String {
@@ -206,12 +209,13 @@ fn rotation_json(one: &RotationReport) -> Value {
     });
     let phases = one.phases.iter().map(|change| {
         json!({
-            "seen": time(change.at), "from": change.from, "to": change.to,
+            "seen": time(change.at), "between_runs": change.was_missed, "from": change.from, "to": change.to,
             "seconds": change.lasted.map(|lasted| lasted.as_secs()),
         })
     });
     json!({
         "outcome": one.outcome().id(),
+        "started": one.started.map(time),
         "first": one.span().map(|(first, _)| time(first)),
         "last": one.span().map(|(_, last)| time(last)),
         "followed": one.is_over,

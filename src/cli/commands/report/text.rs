@@ -18,6 +18,8 @@ texts! {
     OPEN = "not completed as far as skeys saw";
     COMPLETE_ACCEPTED = "complete accepted; completion not seen";
     COMPLETED = "completed";
+    started(time) = "SKE reports its start at {time}.";
+    missed(time) = "by {time}, while skeys did not run";
     STARTED_BY_OTHERS = "The start was not sent by skeys on this machine, or was sent before the journal begins.";
     COMPLETED_BY_OTHERS = "The completion was not sent by skeys on this machine.";
     CONTINUED = "A later rotation began, or the cluster was recreated.";

@@ -3,6 +3,8 @@
 use std::mem::{Discriminant, discriminant};
 use std::time::Duration;
 
+use jiff::Timestamp;
+
 use crate::app::nodes::blocker_text;
 use crate::app::nodes::text::{self as nodes_text, progress};
 use crate::app::now::Now;
@@ -29,6 +31,8 @@ const NODE_CHANGE_INTERVAL: Duration = Duration::from_secs(3);
 struct LineState {
     phase: Option<Phase>,
     is_idle: bool,
+    /// A reported start that the phase does not show yet.
+    start: Option<Timestamp>,
     /// As printed, so that only visible changes count.
     progress: Option<String>,
     blocked: usize,
@@ -51,6 +55,7 @@ impl LineState {
         Self {
             phase: status.phase().cloned(),
             is_idle: status.is_idle,
+            start: status.start_before_phase(),
             progress: roll.and_then(Roll::progress).map(progress),
             blocked: roll.map_or(0, |roll| roll.counts.blocked),
             blocker: worst.map(|worst| {
@@ -144,7 +149,8 @@ impl Lines {
         if !state.outage {
             remarks.extend(self.recovery(status.now));
         }
-        if state.phase != before.phase || state.is_idle != before.is_idle {
+        let of_phase = |state: &LineState| (state.phase.clone(), state.is_idle, state.start);
+        if of_phase(state) != of_phase(before) {
             remarks.extend(status.phase_remark());
         }
         if state.stopped != before.stopped {

@@ -98,8 +98,17 @@ impl<'a> WaitStatus<'a> {
         Some(blocker_text::headline(self.rolling()?.worst()?, self.seen_at()))
     }
 
+    /// The reported start that the phase does not show yet.
+    pub fn start_before_phase(&self) -> Option<Timestamp> {
+        let rotation = &self.cluster?.rotation;
+        rotation.initiated.filter(|_| rotation.is_started_before_phase())
+    }
+
     /// A remark about the phase.
     pub fn phase_remark(&self) -> Option<String> {
+        if let Some(start) = self.start_before_phase() {
+            return Some(text::start_without_phase(text::moment(start)));
+        }
         if self.is_idle {
             return Some(text::no_rotation_yet(grace()));
         }
@@ -172,7 +181,9 @@ impl<'a> WaitStatus<'a> {
         let summary = self.summary().map_or_else(String::new, text::comma);
         let continues = if phase.is_running() { text::CONTINUES } else { "" };
         let outage = lasting(self.outage.filter(|outage| outage.is_reported(self.now)));
-        text::status(self.name, self.phase_word()) + &summary + continues + &outage
+        let start = self.start_before_phase().map(text::moment).map(text::start_without_phase);
+        let start = start.map_or_else(String::new, text::and);
+        text::status(self.name, self.phase_word()) + &start + &summary + continues + &outage
     }
 
     /// "2026-11-24T15:03:00Z shop-prod PREPARED all 15 nodes replaced (started 2026-11-24T14:02:11Z, waited 58m)".

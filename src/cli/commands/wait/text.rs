@@ -14,6 +14,7 @@ texts! {
     line(time, name, phase) = "{time} {name} {phase}";
     remarks(list) = " ({list})";
     no_rotation_yet(grace) = "no rotation in progress; an accepted start may take {grace} to show";
+    start_without_phase(time) = "SKE reports a start at {time}, and no phase of that rotation yet";
     READ_ONLY = "nodes not observed: read-only mode";
     NOT_CONFIGURED = "nodes not observed: kubernetes.watch is never";
     AWAITS_COMPLETE = "waiting for someone to complete the rotation";

@@ -1,8 +1,8 @@
 //! Decides when a wait is over. Pure: readings, failures and times are arguments.
 //!
 //! For some minutes after an accepted start SKE may still show the previous phase. The wait fails only when SKE has
-//! shown no rotation in progress for [`START_GRACE`]. COMPLETED of a rotation before a start that skeys sent does not
-//! end the wait.
+//! shown no rotation in progress for [`START_GRACE`]. COMPLETED of a rotation before a start that skeys sent, or that
+//! SKE reports, does not end the wait, however long it is shown.
 
 use std::time::Duration;
 
@@ -59,7 +59,7 @@ pub struct WaitTracker {
     /// The server's clock minus ours, if known.
     skew: SignedDuration,
     first: Option<Rotation>,
-    /// The last reading that showed a rotation in progress.
+    /// The last reading that showed a rotation in progress, by its phase or only by its times.
     in_progress: Option<Rotation>,
     latest: Option<Entry>,
     /// Since when SKE shows no rotation in progress, without an outage in between.
@@ -128,6 +128,7 @@ impl WaitTracker {
             self.idle_since = None;
         }
         let is_first = self.latest.is_none();
+        let start = self.latest().and_then(|cluster| cluster.rotation.initiated);
         match &mut self.latest {
             None => self.latest = Some(Entry::new(cluster, now, RequestId::default())),
             Some(entry) => {
@@ -141,18 +142,22 @@ impl WaitTracker {
         }
         let rotation = self.latest()?.rotation.clone();
         self.first.get_or_insert_with(|| rotation.clone());
-        if matches!(rotation.phase, Phase::Never | Phase::Completed) {
+        if rotation.initiated != start {
+            self.idle_since = None;
+        }
+        let rests = matches!(rotation.phase, Phase::Never | Phase::Completed);
+        if rests && !rotation.is_started_before_phase() {
             self.idle_since.get_or_insert(now.monotonic);
         } else {
             self.idle_since = None;
             let before = self.in_progress.replace(rotation.clone());
             // A newer rotation was started, so the awaited one was completed.
             let is_next = before.is_some_and(|before| {
-                before.is_clear()
+                (before.is_clear() || before.is_started_before_phase())
                     && rotation.initiated > before.initiated
                     && rotation.completed > before.completed
             });
-            if self.goal == Goal::Completed && is_next {
+            if self.goal == Goal::Completed && is_next && rotation.phase != Phase::Never {
                 return Some(Ok(Reached::Passed));
             }
         }
@@ -160,20 +165,23 @@ impl WaitTracker {
     }
 
     fn evaluate(&self, rotation: &Rotation, is_first: bool, now: Now) -> WaitResult {
+        if rotation.is_started_before_phase() {
+            return None;
+        }
         let reached = if is_first { Reached::BeforeWait } else { Reached::DuringWait };
         let reached = Some(Ok(reached));
         let idle_for = self.idle_since.map(|began| now.monotonic.saturating_sub(began));
         let in_time = idle_for.is_none_or(|idle| idle < START_GRACE);
-        let doubtful = rotation.mixes_rotations();
+        // A start without a completion may be newer than the phase, until it had the time to show there.
+        let may_be_old = in_time && self.may_lack_phase(rotation, now);
         match (self.goal, &rotation.phase) {
             (Goal::Prepared, Phase::Prepared) => reached,
             (Goal::Prepared, Phase::Completing) => Some(Ok(Reached::Passed)),
-            (Goal::Prepared, Phase::Completed) if !doubtful && self.has_passed(rotation) => {
+            (Goal::Prepared, Phase::Completed) if !may_be_old && self.has_passed(rotation) => {
                 Some(Ok(Reached::Passed))
             }
-            // If times contradict the phase for longer than a start takes to show, the times are wrong.
             (Goal::Completed, Phase::Completed)
-                if (!doubtful || !in_time) && !self.is_before_start(rotation) =>
+                if !may_be_old && !self.is_before_start(rotation) =>
             {
                 reached
             }
@@ -187,6 +195,14 @@ impl WaitTracker {
             }
             _ => None,
         }
+    }
+
+    /// Whether the reported start is so recent that the phase may still be that of the previous rotation, and no
+    /// completion is reported that would tell.
+    fn may_lack_phase(&self, shown: &Rotation, now: Now) -> bool {
+        let grace = SignedDuration::try_from(START_GRACE).unwrap_or_default();
+        let is_recent = |start: Timestamp| self.of_server(now.wall).duration_since(start) < grace;
+        shown.completed.is_none() && shown.initiated.is_some_and(is_recent)
     }
 
     /// Whether the shown rotation precedes the accepted start.

@@ -309,6 +309,16 @@ fn phases_have_their_remarks() {
         "shop-prod GOING_ON (phase unknown to skeys; waiting for another)"
     );
     assert!(line(plain, Phase::Unknown(String::new())).starts_with("shop-prod UNSTATED ("));
+    let started = |scene: &mut Scene| {
+        if let Some(cluster) = &mut scene.cluster {
+            (cluster.rotation.initiated, cluster.rotation.completed) = (Some(ago(1)), Some(ago(9)));
+        }
+    };
+    assert_eq!(
+        line(&started, Phase::Completed),
+        "shop-prod COMPLETED (SKE reports a start at 2026-11-24T14:01:11Z, and no phase of that \
+         rotation yet)"
+    );
     let asleep = |scene: &mut Scene| {
         if let Some(cluster) = &mut scene.cluster {
             cluster.state = ClusterState::Hibernated;
@@ -393,6 +403,18 @@ fn the_last_sentence_has_the_current_status() {
          the rotation continues without skeys"
     );
     assert_eq!(Scene::new(Phase::Prepared).at(60).sentence(), "shop-prod is PREPARED");
+    let mut started = Scene::new(Phase::Completed);
+    if let Some(cluster) = &mut started.cluster {
+        cluster.rotation.initiated = Some(ago(1));
+    }
+    assert_eq!(
+        started.at(60).sentence(),
+        "shop-prod is COMPLETED; SKE reports a start at 2026-11-24T14:01:11Z, and no phase of that \
+         rotation yet"
+    );
+    // It appears while the wait goes on.
+    let lines = printed(&[(0, &Scene::new(Phase::Completed)), (60, &started), (90, &started)]);
+    assert_eq!(lines.len(), 2, "{lines:#?}");
     let outage = Some(Outage::new(unreachable(), after(0)));
     let lost = Scene { outage, ..Scene::new(Phase::Completing) };
     assert!(lost.at(600).sentence().ends_with("; SKE reads failing for 10m: no route to host"));

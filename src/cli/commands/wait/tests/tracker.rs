@@ -167,16 +167,67 @@ fn a_phase_that_precedes_its_timestamp_is_not_stale() {
     }
 }
 
+/// Readings of one state, a minute apart, for an hour.
+fn an_hour_of(goal: Goal, shown: &Cluster) -> Vec<WaitResult> {
+    let mut tracker = tracker(goal);
+    (0..60).map(|n| tracker.take_reading(shown.clone(), after(60 * n))).collect()
+}
+
 #[test]
-fn api_20_the_phase_wins_over_contradicting_timestamps_after_the_grace_period() {
-    let doubtful = rotated(Phase::Completed, Some(1), Some(1_440));
-    let late = after(START_GRACE.as_secs());
-    let mut completed = tracker(Goal::Completed);
-    completed.take_reading(doubtful.clone(), after(0));
-    assert_eq!(completed.take_reading(doubtful.clone(), late), REACHED);
-    let mut prepared = tracker(Goal::Prepared);
-    prepared.take_reading(doubtful.clone(), after(0));
-    assert!(reason(prepared.take_reading(doubtful, late)).contains("has no rotation in progress"));
+fn api_20_a_reported_start_after_the_completion_is_an_open_rotation_however_long_it_is_shown() {
+    for shown in [
+        rotated(Phase::Completed, Some(1), Some(1_440)),
+        rotated(Phase::Completed, Some(-500), Some(-400)),
+        rotated(Phase::Never, Some(1), None),
+        rotated(Phase::Never, Some(1), Some(1_440)),
+    ] {
+        for goal in [Goal::Prepared, Goal::Completed] {
+            let all = an_hour_of(goal, &shown);
+            assert!(all.iter().all(Option::is_none), "{goal:?} {:?}: {all:?}", shown.rotation);
+        }
+    }
+    // Its phases show in the end.
+    let start = rotated(Phase::Completed, Some(1), Some(1_440));
+    let done = rotated(Phase::Completed, Some(1), Some(0));
+    let shown = [start.clone(), done];
+    assert_eq!(results(Goal::Completed, &shown), [None, REACHED]);
+    assert_eq!(results(Goal::Prepared, &shown), [None, PASSED]);
+    // The awaited rotation was completed, and the next one started, between two readings.
+    let next = rotated(Phase::Completed, Some(-20), Some(-10));
+    for before in [under_way(Phase::Prepared), start] {
+        assert_eq!(results(Goal::Completed, &[before, next.clone()]), [None, PASSED]);
+    }
+}
+
+#[test]
+fn api_20_a_start_that_appears_while_idle_restarts_the_grace_period() {
+    let grace = START_GRACE.as_secs();
+    for (goal, reached) in [(Goal::Prepared, PASSED), (Goal::Completed, REACHED)] {
+        let mut tracker = tracker(goal);
+        tracker.take_reading(rotated(Phase::Never, None, None), after(0));
+        // Started at 270 s by SKE's clock, reported without a completion.
+        let started = Rotation { initiated: Some(after(270).wall), ..idle().rotation };
+        let started = Rotation { completed: None, ..started };
+        let started = Cluster { rotation: started, ..idle() };
+        assert_eq!(tracker.take_reading(started.clone(), after(grace)), None, "{goal:?}");
+        assert_eq!(tracker.take_reading(started.clone(), after(grace + 269)), None);
+        assert_eq!(tracker.take_reading(started, after(grace + 270)), reached);
+    }
+}
+
+#[test]
+fn a_completed_phase_without_a_completion_counts_unless_its_start_is_too_recent() {
+    let first = |shown: Cluster| tracker(Goal::Completed).take_reading(shown, after(0));
+    assert_eq!(first(rotated(Phase::Completed, None, None)), ALREADY_REACHED);
+    assert_eq!(first(rotated(Phase::Completed, None, Some(5))), ALREADY_REACHED);
+    assert_eq!(first(rotated(Phase::Completed, Some(60), None)), ALREADY_REACHED);
+    for start in [1, -90] {
+        let recent = rotated(Phase::Completed, Some(start), None);
+        let all = an_hour_of(Goal::Completed, &recent);
+        let waited = all.iter().position(Option::is_some);
+        assert_eq!(waited, Some(if start == 1 { 4 } else { 5 }), "{all:?}");
+        assert_eq!(all[waited.unwrap()], REACHED);
+    }
 }
 
 #[test]
@@ -436,12 +487,15 @@ proptest! {
         for (phase, started, completed, wait) in readings {
             second += wait;
             shown.push(phase.clone());
-            match tracker.take_reading(rotated(phase.clone(), started, completed), after(second)) {
+            let reading = rotated(phase.clone(), started, completed);
+            let is_started = reading.rotation.is_started_before_phase();
+            match tracker.take_reading(reading, after(second)) {
                 None => {}
                 Some(Ok(Reached::Passed)) => {
                     let is_past = match phase {
                         Phase::Never => false,
-                        Phase::Completed => !to_completed,
+                        // The next start is reported, so the awaited rotation was completed.
+                        Phase::Completed => to_completed == is_started,
                         Phase::Completing => true,
                         Phase::Preparing | Phase::Prepared | Phase::Unknown(_) => to_completed,
                     };
@@ -449,6 +503,7 @@ proptest! {
                     break;
                 }
                 Some(Ok(_)) => {
+                    prop_assert!(!is_started, "its rotation is open");
                     prop_assert_eq!(phase, if to_completed { Phase::Completed } else { Phase::Prepared });
                     break;
                 }
