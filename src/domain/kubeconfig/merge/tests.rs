@@ -8,8 +8,8 @@ use crate::domain::cluster::ClusterId;
 use crate::domain::failure::Failure;
 use crate::domain::kubeconfig::document::parse_values;
 use crate::domain::kubeconfig::{
-    ChangedLine, ClusterIdentity, KubeconfigKind, MergeOptions, MergeQuery, ParsedKubeconfig,
-    contents_of_file, entries_named, merge, survey,
+    ChangedLine, ClusterIdentity, KubeconfigKind, ListedFile, MergeOptions, MergeQuery,
+    ParsedKubeconfig, contents_of_file, merge, survey, survey_listed,
 };
 use crate::domain::secret::{Secret, SecretValue};
 use crate::fuzz::{changed_text, fuzz};
@@ -202,7 +202,9 @@ fn fuzz_kubeconfig_merge() {
     fuzz(256, &input, |(text, context, make_current)| {
         let known = ClusterIdentity::Server(SERVER.to_owned());
         contents_of_file(&text, &known);
-        entries_named(&text, context, &known);
+        let listed = |is_target| ListedFile { path: String::new(), text: &text, is_target };
+        let asked = query(context, KubeconfigKind::Admin, make_current);
+        drop(survey_listed(&[listed(true), listed(false)], &asked));
         let Ok(once) = merged(&text, context, make_current) else { return Ok(()) };
         let before = values_of(&text);
         let is_filled = |(list, _): &(&str, &str)| !super::items(&before, list).is_empty();
