@@ -223,6 +223,36 @@ fn fuzz_kubeconfig_merge() {
 }
 
 #[test]
+fn file_19_comments_in_the_line_of_a_changed_value_or_of_a_dash_are_kept() {
+    for (line_end, is_indented) in [("\n", false), ("\r\n", true)] {
+        let indent = if is_indented { "  " } else { "" };
+        let text = format!(
+            "current-context: >- # note 1\n  beta\nclusters: # note 2\n{indent}- # note-3\n{indent}  name: alpha\n{indent}  cluster:\n\
+             {indent}    server: {SERVER}\n{indent}    certificate-authority-data: |  # note 4 # too\n{indent}      QUJD\n\
+             contexts:\n{indent}- # note 5\n\n{indent}  # note 6\n{indent}  name: alpha\n{indent}  context: {{cluster: alpha, user: alpha}}\n\
+             users:\n{indent}- # note 7\n{indent}  name: alpha\n{indent}  user: # note 8\n{indent}    token: t\n"
+        )
+        .replace('\n', line_end);
+        for (context, make_current, notes) in
+            [("alpha", true, 8), ("alpha", false, 8), ("b", true, 8)]
+        {
+            let merged = merged(&text, context, make_current).unwrap();
+            for note in 1..=notes {
+                let found = merged.contains(&format!("# note {note}"))
+                    || merged.contains(&format!("# note-{note}"));
+                assert!(found, "{note}\n{merged}");
+            }
+        }
+    }
+    // A replaced entry of another cluster keeps the comment of its dash.
+    let text = "clusters:\n- # note\n  name: alpha\n  cluster: {server: 'https://k'}\n";
+    assert!(merged(text, "alpha", false).unwrap().contains("- # note\n"));
+    // Nothing that looks like a comment but is none.
+    let text = "current-context: >-\n  a # b\n";
+    assert!(!merged(text, "alpha", true).unwrap().contains("# b"));
+}
+
+#[test]
 fn file_19_a_token_in_a_block_scalar_at_the_end_gains_no_line_end() {
     let text = format!("{HEAD}{ONE}users:\n- name: b\n  user:\n    token: |\n      abc123");
     let merged = merged(&text, "alpha", false).unwrap();
