@@ -228,9 +228,7 @@ impl Kubeconfigs {
             plan.notes.push(format!("symlink to {link}; the target is written, the link is kept"));
             plan.link = Some(link);
         }
-        if file.merges() {
-            self.survey_other_files(&mut plan, query, (path, &target.path))?;
-        }
+        self.survey_other_files(&mut plan, file, query, (path, &target.path))?;
         let Some(data) = &target.data else {
             plan.blank = true;
             if file.merges() {
@@ -287,16 +285,18 @@ impl Kubeconfigs {
     fn survey_other_files(
         &self,
         plan: &mut Plan,
+        file: &FileTarget,
         query: &MergeQuery,
         (path, target): (&Path, &Path),
     ) -> Result<(), Failure> {
         let mut seen = BTreeSet::new();
         let mut files: Vec<(String, Zeroizing<Vec<u8>>, bool)> = Vec::new();
-        for file in self.listed() {
-            let Ok(real) = fs::canonicalize(&file) else { continue };
+        for listed in self.listed() {
+            // One that does not exist may be the target.
+            let real = fs::canonicalize(&listed).unwrap_or_else(|_missing| listed.clone());
             if seen.insert(real.clone()) {
                 let bytes = read(&real).unwrap_or_default();
-                files.push((self.shown(&file), bytes, real == target));
+                files.push((self.shown(&listed), bytes, real == target));
             }
         }
         if files.len() < 2 {
@@ -310,12 +310,15 @@ impl Kubeconfigs {
         let listed: Vec<_> = listed.collect();
         let found =
             kubeconfig::survey_listed(&listed, query).map_err(|why| self.unusable(path, &why))?;
+        plan.sharing.extend(found.sharing);
+        if !file.merges() {
+            return Ok(());
+        }
         let note = |shown: String| {
             format!("kubectl reads this file first: the new entry hides those of {shown}")
         };
         plan.notes.extend(found.hidden_in.into_iter().map(note));
         plan.taken.extend(found.taken);
-        plan.sharing.extend(found.sharing);
         plan.owner = found.owner;
         plan.current = found.current;
         Ok(())

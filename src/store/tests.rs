@@ -471,6 +471,24 @@ fn cred_08_contexts_of_other_files_that_use_the_new_entries_are_named() {
 }
 
 #[test]
+fn cred_08_a_separate_file_of_the_list_names_the_contexts_that_change() {
+    for existing in [None, Some("kind: Config\n")] {
+        let home = tempfile::tempdir().unwrap();
+        let files = listed(home.path(), &[("a", USES_SHOP), ("b", existing.unwrap_or_default())]);
+        if existing.is_none() {
+            fs::remove_file(home.path().join("b")).unwrap();
+        }
+        let plan = |name: &str| {
+            let own = FileTarget::Own(home.path().join(name).display().to_string());
+            files.plan(&own, &query("shop")).unwrap()
+        };
+        assert_eq!(plan("b").sharing, ["context zeta in ~/a (user shop)"]);
+        assert_eq!(plan("unlisted").sharing, Vec::<String>::new());
+        assert_eq!(plan("b").taken.len(), usize::from(existing.is_some()), "only the file");
+    }
+}
+
+#[test]
 fn cred_08_the_current_context_of_a_later_file_is_known() {
     let home = tempfile::tempdir().unwrap();
     let files = listed(home.path(), &[("a", PROD), ("b", "current-context: shop\n")]);

@@ -332,6 +332,10 @@ async fn file_09_a_name_that_is_taken_is_asked_about_and_never_half_replaced() {
     journey.press("<ctrl-u>foreign-7<tab><tab><tab><enter>").await;
     journey.says("Replace");
     journey.press("<tab><tab><enter>").await;
+    // Only the issued kubeconfig shows that they belong to another cluster.
+    journey.says("The issued kubeconfig shows that existing entries belong to another cluster (two.example)");
+    assert_eq!(journey.read(".kube/config"), FOREIGN);
+    journey.press("<tab><tab><enter>").await;
     journey.says("Kubeconfig of alpha → ~/.kube/config, context foreign-7");
     let merged = journey.read(".kube/config");
     assert_eq!(merged.matches("name: foreign-7").count(), 3, "one context, one cluster, one user");

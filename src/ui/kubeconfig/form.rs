@@ -347,7 +347,7 @@ impl FormView<'_> {
         if !plan.lost.is_empty() {
             texts.push((lost(&plan.lost).trim().to_owned(), Tone::Warn));
         }
-        if !plan.sharing.is_empty() && self.form.destination == Destination::Merge {
+        if !plan.sharing.is_empty() {
             texts.push((text::also_changes(plan.sharing.join(", ")), Tone::Warn));
         }
         if plan.others > 0 && self.form.destination == Destination::Merge {
