@@ -333,7 +333,9 @@ async fn file_09_a_name_that_is_taken_is_asked_about_and_never_half_replaced() {
     journey.says("Replace");
     journey.press("<tab><tab><enter>").await;
     // Only the issued kubeconfig shows that they belong to another cluster.
-    journey.says("The issued kubeconfig shows that existing entries belong to another cluster (two.example)");
+    journey.says(
+        "The issued kubeconfig shows that existing entries belong to another cluster (two.example)",
+    );
     assert_eq!(journey.read(".kube/config"), FOREIGN);
     journey.press("<tab><tab><enter>").await;
     journey.says("Kubeconfig of alpha → ~/.kube/config, context foreign-7");
