@@ -82,7 +82,7 @@ texts! {
     ask_replace(owner, names, lost, other) = "Already exists{owner}: {names}. Replace?{lost}{other}";
     loses(contexts, names) = " Its {contexts} will be lost: {names}. A backup is kept.";
     not_kept(fields) = "! not kept: {fields}";
-    not_kept_of_another(fields) = "! if they belong to another cluster, not kept either: {fields}";
+    not_kept_of_another(fields) = "! not kept if the entries belong to another cluster: {fields}";
     also_not_kept(fields) = " Not kept: {fields}.";
     ask_replace_another(names, owner, lost, other) =
         "The issued kubeconfig shows that existing entries belong to another cluster ({owner}): {names}. Replace?{lost}{other}";

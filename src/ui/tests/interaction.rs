@@ -526,7 +526,7 @@ fn cred_09_what_is_lost_if_the_entries_are_of_another_cluster_is_told_before_iss
     let shown = flat(&state);
     assert!(shown.contains("! not kept: token of user shop-prod"), "{shown}");
     let more =
-        "! if they belong to another cluster, not kept either: namespace of context shop-prod";
+        "! not kept if the entries belong to another cluster: namespace of context shop-prod";
     assert!(shown.contains(more), "{shown}");
     press(&mut state, KeyCode::Esc);
     write(&mut state, "K");
