@@ -174,8 +174,8 @@ impl<'a> Splice<'a> {
         Some(())
     }
 
-    /// The first dash of a block list, if it is the first of its line: the parser reports it, or what follows it, which
-    /// may be on a later line, below comments.
+    /// The first dash of a block list, if it is the first of its line: the parser reports it, or what follows it and a
+    /// possible anchor, which may be on a later line, below comments.
     fn dash(&self, list: &YamlNode) -> Option<usize> {
         let start = list.span.start;
         if self.text.get(start..)?.starts_with('-') {
@@ -191,7 +191,7 @@ impl<'a> Splice<'a> {
         }
         let behind = content.trim_start().strip_prefix('-')?;
         let is_dash = behind.is_empty() || behind.starts_with([' ', '\t']);
-        (is_dash && is_comment(behind)).then(|| line + content.len() - content.trim_start().len())
+        is_dash.then(|| line + content.len() - content.trim_start().len())
     }
 
     /// An item as JSON, multi-line if its neighbour is.

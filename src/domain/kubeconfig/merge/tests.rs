@@ -247,6 +247,14 @@ fn file_19_comments_in_the_line_of_a_changed_value_or_of_a_dash_are_kept() {
     // A replaced entry of another cluster keeps the comment of its dash.
     let text = "clusters:\n- # note\n  name: alpha\n  cluster: {server: 'https://k'}\n";
     assert!(merged(text, "alpha", false).unwrap().contains("- # note\n"));
+    // An entry is added whatever follows the first dash.
+    for dash in ["-", "-  # a-b", "- &a", "- &a # b", "- !!map", "-\n\n  # - b\n"] {
+        for first in ["name: x\n  cluster: {server: h}", "cluster:\n    server: h\n  name: x"] {
+            let text = format!("clusters:\n{dash}\n  {first}\n");
+            let merged = merged(&text, "alpha", false).unwrap();
+            assert!(merged.starts_with(&text), "{merged}");
+        }
+    }
     // Nothing that looks like a comment but is none.
     let text = "current-context: >-\n  a # b\n";
     assert!(!merged(text, "alpha", true).unwrap().contains("# b"));
