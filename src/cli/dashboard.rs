@@ -104,9 +104,7 @@ impl UnstartedDashboard {
         demo: Option<Demo>,
     ) -> anyhow::Result<Self> {
         let config = &loaded.config;
-        let keymap = config.keymap().map_err(|problems| {
-            anyhow::anyhow!("the configured keys conflict:\n  {}", join(&problems, "\n  "))
-        })?;
+        let keymap = config.keymap();
         let mut session = Session::open(loaded, sources, (system.clock.clone(), None)).await?;
         let discovery = discovery(config, &session.http, &session.tokens)?;
         let settings = &mut session.settings;

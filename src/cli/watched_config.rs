@@ -105,7 +105,7 @@ impl WatchedConfig {
         if !self.reads_stackit {
             config.ignore_stackit();
         }
-        let keymap = config.keymap().map_err(broken)?;
+        let keymap = config.keymap();
         Ok((loaded, keymap))
     }
 
@@ -144,11 +144,13 @@ mod tests {
     use std::fs;
     use std::path::Path;
 
+    use rustix::fs::CWD;
+
     use crate::app::keymap::Keymap;
     use crate::cli::args::Flags;
     use crate::cli::config::file::Value;
     use crate::cli::config::keys::{ValueKind, is_live, keys};
-    use crate::cli::config::{ConfigSources, defaults, load};
+    use crate::cli::config::{CA_FILE, ConfigSources, defaults, load};
     use crate::cli::settings::read_settings;
     use crate::cli::watched_config::WatchedConfig;
 
@@ -202,7 +204,7 @@ mod tests {
         assert!(told.ends_with(" (1 more; `skeys config check` lists all)"), "{told}");
         write(folder.path(), "[keys]\nrotate = [\"K\"]\n");
         let told = checked_twice(&mut watched);
-        assert!(told.contains(&format!("{at}:2:10: key K is bound to both")), "{told}");
+        assert!(told.contains(&format!("{at}:2:11: key K is bound to both")), "{told}");
         write(folder.path(), "[display]\ntheme = \"dark\"\n");
         assert_eq!(checked_twice(&mut watched), "config.toml: [\"display.theme\"] []");
     }
@@ -272,6 +274,9 @@ mod tests {
             let keymap = Keymap::new(loaded.config.keys()).unwrap();
             format!("{:?} {keymap:?}", read_settings(&loaded.config, sources.environment))
         };
+        let fifo = folder.path().join("fifo");
+        let mode = rustix::fs::Mode::RUSR;
+        rustix::fs::mknodat(CWD, &fifo, rustix::fs::FileType::Fifo, mode, 0).unwrap();
         let before = read("");
         for key in keys() {
             let other = match (key.kind, &defaults()[key.path].0) {
@@ -287,6 +292,11 @@ mod tests {
                 (ValueKind::Lifetime, _) => "\"1h\"".to_owned(),
                 (ValueKind::Keys, _) => "{rotate = [\"f9\"]}".to_owned(),
                 (ValueKind::Colors, _) => "{bad = 7}".to_owned(),
+                (ValueKind::Words(words), _) => format!("[{:?}]", words[1]),
+                (ValueKind::Address | ValueKind::OptionalAddress, _) => {
+                    "\"https://another\"".to_owned()
+                }
+                _ if key.path == CA_FILE => format!("{:?}", fifo.display().to_string()),
                 _ => "\"/another\"".to_owned(),
             };
             let text = format!("{} = {other}", key.path);

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use crate::app::settings::Settings;
-use crate::cli::config::{Config, ConfigSources, Loaded, expand};
+use crate::cli::config::{CA_FILE, CA_LIMIT, Config, ConfigSources, Loaded, expand};
 use crate::cli::settings::read_settings;
 use crate::clients::auth::{SOURCES, TokenSource};
 use crate::clients::discovery::DiscoveryClient;
@@ -21,9 +21,6 @@ use crate::store::files;
 use crate::store::kubeconfigs::Kubeconfigs;
 use crate::store::private_file::check_private;
 use crate::store::state_file;
-
-/// Largest file of additional CAs, in bytes.
-const CA_LIMIT: u64 = 4 * 1024 * 1024;
 
 /// What commands that read from SKE work with.
 pub struct Session {
@@ -209,12 +206,12 @@ pub(super) async fn extra_ca(
     home: Option<&Path>,
     clock: &Clock,
 ) -> Result<Option<Vec<u8>>, Failure> {
-    let file = config.text("endpoints.ca_file");
+    let file = config.text(CA_FILE);
     if file.is_empty() {
         return Ok(None);
     }
     let path = expand(file, home);
-    let name = format!("endpoints.ca_file, {}", show(path.display()));
+    let name = format!("{CA_FILE}, {}", show(path.display()));
     let read = run_blocking(clock, FILE_LIMIT, &name, move || files::read(&path, CA_LIMIT)).await?;
     let failed = |error| Failure::new(FailureKind::File, format!("reading {name}: {error}"));
     read.map(|bytes| Some(bytes.to_vec())).map_err(failed)

@@ -276,6 +276,14 @@ pub fn is_loopback(url: &Url) -> bool {
     })
 }
 
+/// Whether a file contains certificates.
+///
+/// # Errors
+/// It contains none that can be read.
+pub fn check_certificates(pem: &[u8]) -> Result<(), Failure> {
+    read_certificates(pem).map(drop)
+}
+
 fn read_certificates(pem: &[u8]) -> Result<Vec<reqwest::Certificate>, Failure> {
     let refuse = || {
         Failure::new(

@@ -16,6 +16,16 @@ pub fn distance_within(text: &str, word: &str, most: usize) -> Option<usize> {
     (distance <= most).then_some(distance)
 }
 
+/// The word that a misspelt one most likely means.
+pub fn nearest_word<'a>(text: &str, words: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+    let length = text.chars().count();
+    let near = words.filter_map(|word| {
+        let most = word.chars().count().max(length).div_euclid(2).min(3);
+        Some((distance_within(text, word, most)?, word))
+    });
+    near.min().map(|(_, word)| word)
+}
+
 /// Makes text from servers, files and the clipboard inert for a terminal: control characters become their visible
 /// symbols (␛ for escape), bidirectional overrides and zero-width characters become `⟨U+202E⟩`, line ends become one
 /// blank, and the length is limited.

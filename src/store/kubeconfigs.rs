@@ -1,5 +1,6 @@
 //! Plans and saves kubeconfigs into files under client-go's lock.
 
+use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::fs;
 use std::io;
@@ -19,7 +20,7 @@ use crate::clock::Clock;
 use crate::domain::credential::KubeconfigLocation;
 use crate::domain::failure::{Failure, FailureKind};
 use crate::domain::kubeconfig::{
-    self, ClusterIdentity, FileTarget, MAX_BYTES, MergeOptions, MergeQuery, NotSaved,
+    self, ClusterIdentity, FileTarget, ListedFile, MAX_BYTES, MergeOptions, MergeQuery, NotSaved,
     ParsedKubeconfig, Plan, Saved,
 };
 use crate::domain::shell;
@@ -251,9 +252,7 @@ impl Kubeconfigs {
             plan.notes.push(format!("symlink to {link}; the target is written, the link is kept"));
             plan.link = Some(link);
         }
-        if *file == FileTarget::Merge {
-            self.survey_later_files(&mut plan, query, &target.path);
-        }
+        self.survey_other_files(&mut plan, file, query, (path, &target.path))?;
         let Some(data) = &target.data else {
             plan.blank = true;
             if file.merges() {
@@ -294,7 +293,9 @@ impl Kubeconfigs {
             mode: plan.mode,
             notes: plan.notes,
             taken: [found.taken, plan.taken].concat(),
+            sharing: [found.sharing, plan.sharing].concat(),
             owner: kubeconfig::combine_owners(vec![plan.owner, found.owner]),
+            current: plan.current.or(found.current),
             ..found
         };
         // Renewals in place of one file follow each other, and the first one narrows its mode.
@@ -303,25 +304,48 @@ impl Kubeconfigs {
         Ok((plan, bytes))
     }
 
-    /// kubectl takes an entry from the first file that has it, so one of the same name in a later file would be hidden.
-    fn survey_later_files(&self, plan: &mut Plan, query: &MergeQuery, target: &Path) {
-        for file in self.listed() {
-            let Ok(real) = fs::canonicalize(&file) else { continue };
-            if real == target {
-                continue;
+    /// kubectl reads the files of `$KUBECONFIG` as one: the new entries may hide entries of other files, and contexts of
+    /// other files may use them.
+    fn survey_other_files(
+        &self,
+        plan: &mut Plan,
+        file: &FileTarget,
+        query: &MergeQuery,
+        (path, target): (&Path, &Path),
+    ) -> Result<(), Failure> {
+        let mut seen = BTreeSet::new();
+        let mut files: Vec<(String, Zeroizing<Vec<u8>>, bool)> = Vec::new();
+        for listed in self.listed() {
+            // One that does not exist may be the target.
+            let real = fs::canonicalize(&listed).unwrap_or_else(|_missing| listed.clone());
+            if seen.insert(real.clone()) {
+                let bytes = read(&real).unwrap_or_default();
+                files.push((self.shown(&listed), bytes, real == target));
             }
-            let bytes = read(&real).unwrap_or_default();
-            let text = std::str::from_utf8(&bytes).unwrap_or_default();
-            let (taken, owner) = kubeconfig::entries_named(text, &query.context, &query.known);
-            let shown = self.shown(&file);
-            if !taken.is_empty() {
-                plan.notes.push(format!(
-                    "kubectl reads this file first: the new entry hides those of {shown}"
-                ));
-            }
-            plan.taken.extend(taken.into_iter().map(|entry| format!("{entry} in {shown}")));
-            plan.owner = kubeconfig::combine_owners(vec![std::mem::take(&mut plan.owner), owner]);
         }
+        if files.len() < 2 {
+            return Ok(());
+        }
+        let listed = files.iter().map(|(path, bytes, is_target)| ListedFile {
+            path: path.clone(),
+            text: std::str::from_utf8(bytes).unwrap_or_default(),
+            is_target: *is_target,
+        });
+        let listed: Vec<_> = listed.collect();
+        let found =
+            kubeconfig::survey_listed(&listed, query).map_err(|why| self.unusable(path, &why))?;
+        plan.sharing.extend(found.sharing);
+        if !file.merges() {
+            return Ok(());
+        }
+        let note = |shown: String| {
+            format!("kubectl reads this file first: the new entry hides those of {shown}")
+        };
+        plan.notes.extend(found.hidden_in.into_iter().map(note));
+        plan.taken.extend(found.taken);
+        plan.owner = found.owner;
+        plan.current = found.current;
+        Ok(())
     }
 
     fn unusable(&self, path: &Path, why: &Failure) -> Failure {
@@ -449,7 +473,10 @@ impl Kubeconfigs {
 /// A hash of what was shown of a file, and of `content` if the whole file is replaced.
 fn fingerprint(plan: &Plan, mode: Option<u32>, content: &[u8]) -> String {
     let location = (&plan.path, &plan.link);
-    let shown = (location, mode, plan.blank, &plan.taken, &plan.dropped, &plan.sharing);
+    // The owner, and with it what is lost, may be known only once a kubeconfig is issued.
+    let known = Some(&plan.dropped_from_another).filter(|fields| !fields.is_empty());
+    let lost = known.unwrap_or(&plan.dropped);
+    let shown = (location, mode, plan.blank, &plan.taken, lost, &plan.sharing);
     let mut digest = Sha256::new_with_prefix(format!("{shown:?}"));
     digest.update(format!("{:?}", kubeconfig::sum_of(&plan.changes)));
     digest.update(content);

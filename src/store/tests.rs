@@ -426,6 +426,129 @@ fn cred_08_a_name_in_a_later_file_is_asked_about() {
     }
 }
 
+/// Kubeconfigs of a list of files in `$KUBECONFIG`.
+fn listed(home: &Path, texts: &[(&str, &str)]) -> Kubeconfigs {
+    let paths: Vec<_> = texts.iter().map(|(name, _)| home.join(name)).collect();
+    for (path, (_, text)) in paths.iter().zip(texts) {
+        fs::write(path, text).unwrap();
+    }
+    let list = std::env::join_paths(paths).unwrap();
+    Kubeconfigs::new(Some(home.to_owned()), Some(list), Clock::manual(now()))
+}
+
+const PROD: &str = "clusters:\n- {name: prod, cluster: {server: 'https://prod.example'}}\n";
+const USES_SHOP: &str = "contexts:\n- {name: zeta, context: {cluster: prod, user: shop}}\n";
+
+#[test]
+fn cred_08_contexts_of_other_files_that_use_the_new_entries_are_named() {
+    let user = "users:\n- {name: shop, user: {token: t}}\n";
+    let to_prod = EntryOwner::At("prod.example".into());
+    let used = vec!["context zeta in ~/b (user shop)".to_owned()];
+    let both =
+        ["context one in ~/b (cluster shop, user shop)", "context two in ~/b (cluster shop)"];
+    let two = "contexts:\n- {name: one, context: {cluster: shop, user: shop}}\n- {name: two, context: {cluster: shop}}\n";
+    let hidden = "contexts:\n- {name: zeta, context: {cluster: prod, user: other}}\n";
+    let cases: [(&str, &str, Vec<String>, EntryOwner); 6] = [
+        // Its user in the same file, and its cluster in the other.
+        (PROD, &format!("{user}{USES_SHOP}"), used.clone(), to_prod.clone()),
+        (PROD, USES_SHOP, used.clone(), to_prod.clone()),
+        // Everything in the later file.
+        ("kind: Config\n", &format!("{PROD}{USES_SHOP}"), used.clone(), to_prod),
+        // Nothing defines what it uses.
+        ("", USES_SHOP, used, EntryOwner::Unknown),
+        ("kind: Config\n", two, both.map(str::to_owned).to_vec(), EntryOwner::Unknown),
+        // kubectl takes the context of the first file.
+        (hidden, USES_SHOP, Vec::new(), EntryOwner::Unknown),
+    ];
+    for (first, later, sharing, owner) in cases {
+        let home = tempfile::tempdir().unwrap();
+        let files = listed(home.path(), &[("a", first), ("b", later)]);
+        let plan = files.plan(&FileTarget::Merge, &query("shop")).unwrap();
+        assert_eq!((plan.sharing, plan.owner), (sharing.clone(), owner), "{first}{later}");
+        let options = MergeOptions { replace_another: true, ..options(true) };
+        let saved = save(&files, options, plan.fingerprint.as_deref()).unwrap();
+        let noted = saved.notes.iter().any(|note| note.starts_with("also changed: context "));
+        assert_eq!(noted, !sharing.is_empty(), "{:?}", saved.notes);
+    }
+}
+
+#[test]
+fn cred_08_a_separate_file_of_the_list_names_the_contexts_that_change() {
+    for existing in [None, Some("kind: Config\n")] {
+        let home = tempfile::tempdir().unwrap();
+        let files = listed(home.path(), &[("a", USES_SHOP), ("b", existing.unwrap_or_default())]);
+        if existing.is_none() {
+            fs::remove_file(home.path().join("b")).unwrap();
+        }
+        let plan = |name: &str| {
+            let own = FileTarget::Own(home.path().join(name).display().to_string());
+            files.plan(&own, &query("shop")).unwrap()
+        };
+        assert_eq!(plan("b").sharing, ["context zeta in ~/a (user shop)"]);
+        assert_eq!(plan("unlisted").sharing, Vec::<String>::new());
+        assert_eq!(plan("b").taken.len(), usize::from(existing.is_some()), "only the file");
+    }
+}
+
+#[test]
+fn cred_08_the_current_context_of_a_later_file_is_known() {
+    let home = tempfile::tempdir().unwrap();
+    let files = listed(home.path(), &[("a", PROD), ("b", "current-context: shop\n")]);
+    let plan = files.plan(&FileTarget::Merge, &query("shop")).unwrap();
+    assert_eq!(plan.current.as_deref(), Some("shop"));
+}
+
+#[test]
+fn cred_08_a_renewal_names_what_it_changes_through_other_files() {
+    let own = FRESH.replace("name: c\n", "name: shop\n");
+    let in_place = MergeQuery { in_place: true, ..query("shop") };
+    let uses = |cluster: &str| {
+        format!("contexts:\n- {{name: zeta, context: {{cluster: {cluster}, user: u}}}}\n")
+    };
+    let plan = |texts: &[(&str, &str)], file: &str| {
+        let home = tempfile::tempdir().unwrap();
+        listed(home.path(), texts).plan(&FileTarget::MergeInto(file.into()), &in_place)
+    };
+    let same = uses("k");
+    for texts in [[("a", &*own), ("b", &*same)], [("b", &*same), ("a", &*own)]] {
+        let expected = ["context zeta in ~/b (cluster k, user u)"];
+        let home = tempfile::tempdir().unwrap();
+        let file = FileTarget::MergeInto(home.path().join("a").display().to_string());
+        let plan = listed(home.path(), &texts).plan(&file, &in_place).unwrap();
+        assert_eq!(plan.sharing, expected, "{texts:?}");
+    }
+    // An earlier file defines both: kubectl does not see the renewed ones in the other context.
+    let shown = plan(&[("b", &format!("{same}{PROD}- {{name: k, cluster: {{server: 'https://k'}}}}\nusers:\n- {{name: u, user: {{token: t}}}}\n")), ("a", &own)], "~/a").unwrap();
+    assert_eq!(shown.sharing, Vec::<String>::new());
+    let refused = plan(&[("a", &own), ("b", &format!("{PROD}{}", uses("prod")))], "~/a");
+    let text = refused.unwrap_err().to_string();
+    assert!(
+        text.contains("user u also belongs to context zeta in ~/b, which uses another server"),
+        "{text}"
+    );
+}
+
+#[test]
+fn file_10_an_unchanged_file_of_another_cluster_is_asked_about_and_not_called_changed() {
+    let (home, config) = home_with("");
+    let files = files(home.path(), &Clock::manual(now()));
+    let entries = "clusters:\n- {name: shop, cluster: {server: 'https://k.example.com'}}\ncontexts:\n- {name: shop, context: {cluster: shop, user: shop, namespace: web}}\nusers:\n- {name: shop, user: {token: t}}\n";
+    fs::write(&config, entries).unwrap();
+    let plan = files.plan(&FileTarget::Merge, &query("shop")).unwrap();
+    assert_eq!(plan.owner, EntryOwner::At("k.example.com".into()));
+    assert_eq!(plan.dropped, ["token of user shop"]);
+    assert_eq!(plan.dropped_from_another, ["namespace of context shop", "token of user shop"]);
+    let seen = plan.fingerprint.as_deref();
+    let Err(NotSaved::Taken(told)) = save(&files, options(true), seen) else { panic!("not asked") };
+    assert_eq!(told.owner, EntryOwner::Another("k.example.com".into()));
+    assert_eq!(told.dropped, ["namespace of context shop", "token of user shop"]);
+    assert_eq!(told.fingerprint, plan.fingerprint);
+    // A field that was added meanwhile is a change.
+    fs::write(&config, entries.replace("namespace: web", "namespace: web, extensions: []"))
+        .unwrap();
+    assert!(matches!(save(&files, options(true), seen), Err(NotSaved::Changed(_))));
+}
+
 #[test]
 fn file_04_a_stale_lock_is_reported_and_kept() {
     let (home, config) = home_with(&ten());

@@ -36,10 +36,8 @@ async fn a_changed_file_takes_effect_and_what_a_person_toggled_stays() {
     let own = Color::Rgb(0x12, 0x34, 0x56);
     let has_own = |journey: &Journey| journey.buffer().content.iter().any(|cell| cell.fg == own);
     assert!(!has_own(&journey));
-    write(&mut journey, "[display.colors]\naccent = \"#123456\"\n[endpoints]\nca_file = \"/x\"\n")
-        .await;
-    journey
-        .says("display.colors, keys; after :reload (log.*: at the next start): endpoints.ca_file");
+    write(&mut journey, "[display.colors]\naccent = \"#123456\"\n[log]\nlevel = \"debug\"\n").await;
+    journey.says("display.colors, keys; after :reload (log.*: at the next start): log.level");
     assert!(has_own(&journey), "the theme is the one of the person, its colours are new");
     journey.shows("SINCE");
     journey.press("T").await;

@@ -332,6 +332,12 @@ async fn file_09_a_name_that_is_taken_is_asked_about_and_never_half_replaced() {
     journey.press("<ctrl-u>foreign-7<tab><tab><tab><enter>").await;
     journey.says("Replace");
     journey.press("<tab><tab><enter>").await;
+    // Only the issued kubeconfig shows that they belong to another cluster.
+    journey.says(
+        "The issued kubeconfig shows that existing entries belong to another cluster (two.example)",
+    );
+    assert_eq!(journey.read(".kube/config"), FOREIGN);
+    journey.press("<tab><tab><enter>").await;
     journey.says("Kubeconfig of alpha → ~/.kube/config, context foreign-7");
     let merged = journey.read(".kube/config");
     assert_eq!(merged.matches("name: foreign-7").count(), 3, "one context, one cluster, one user");
@@ -491,10 +497,52 @@ async fn cred_08_a_name_in_a_later_file_is_asked_about_as_within_one() {
     journey.press("/alpha<enter>K").await;
     journey.says("user alpha in ~/two");
     journey.says("hides those of ~/two");
+    journey.says("context foreign-5 in ~/two (user alpha)");
     journey.press(&to_button(0)).await;
     journey.says("Replace?");
     assert_eq!(journey.calls("POST", "/kubeconfig"), 0);
     assert_eq!(journey.read("one"), "kind: Config\n");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn cred_08_a_context_of_a_later_file_that_changes_is_named_before_ske_is_asked() {
+    let zeta = "contexts:\n- {name: zeta, context: {cluster: foreign-1, user: alpha}}\n";
+    let mut journey = Journey::with(Setting {
+        prepare: Box::new(move |home| {
+            write(&home.join("one"), FOREIGN, 0o600);
+            write(&home.join("two"), zeta, 0o600);
+        }),
+        ..Setting::default().set("KUBECONFIG", "~/one:~/two")
+    })
+    .await;
+    journey.press("/alpha<enter>K").await;
+    journey.says("! also changes: context zeta in ~/two (user alpha)");
+    assert_eq!(journey.calls("POST", "/kubeconfig"), 0);
+    journey.press(&to_button(0)).await;
+    journey.says("Kubeconfig of alpha → ~/one");
+    assert_eq!(journey.read("two"), zeta);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn file_10_an_unchanged_entry_of_another_server_is_asked_about_with_the_true_reason() {
+    let entry = "clusters:\n- {name: alpha, cluster: {server: 'https://k.example.com'}}\ncontexts:\n- name: alpha\n  context: {cluster: alpha, user: alpha, namespace: web}\nusers:\n- {name: alpha, user: {token: t}}\n";
+    let mut journey = Journey::with(Setting {
+        prepare: Box::new(move |home| write(&home.join(".kube/config"), entry, 0o600)),
+        ..Setting::default()
+    })
+    .await;
+    journey.press("/alpha<enter>K").await;
+    journey.says("! not kept if the entries belong to another cluster: namespace of context alpha");
+    journey.press(&to_button(0)).await;
+    journey.says("Already exists, for k.example.com");
+    journey.press("<tab><tab><enter>").await;
+    journey.says("The issued kubeconfig shows that existing entries belong to another cluster (k.example.com)");
+    journey.says("Not kept: namespace of context alpha, token of user alpha.");
+    journey.hides("changed on disk");
+    assert_eq!(journey.read(".kube/config"), entry);
+    journey.press("<tab><tab><enter>").await;
+    journey.says("Kubeconfig of alpha → ~/.kube/config, context alpha");
+    assert_eq!(journey.calls("POST", "/kubeconfig"), 1);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

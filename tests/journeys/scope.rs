@@ -295,9 +295,9 @@ async fn a_profile_that_cannot_begin_leaves_the_old_one_as_it_is() {
     let file = journey.read("config.toml");
     let with = |text: &str| format!("{file}{text}");
     for (text, why) in [
-        (with("[keys]\nrotate = [\"K\"]\n"), "the configured keys conflict"),
+        (with("[keys]\nrotate = [\"K\"]\n"), "key K is bound to both rotate and kubeconfig"),
         (with("[poll]\nidel = \"3s\"\n"), "unknown key"),
-        (with("ca_file = \"/nowhere/ca.pem\"\n"), "reading endpoints.ca_file, /nowhere/ca.pem"),
+        (with("ca_file = \"/nowhere/ca.pem\"\n"), "endpoints.ca_file is \"/nowhere/ca.pem\""),
         (file.replace("night", "late"), "unknown profile night"),
     ] {
         std::fs::write(journey.path("config.toml"), text).unwrap();

@@ -21,6 +21,17 @@ pub struct Binding {
     pub hint: Option<u8>,
 }
 
+impl Binding {
+    /// A context in which text could not be typed if this command had this key. A toggle is typed in text fields.
+    pub fn context_without(&self, key: &str) -> Option<KeyContext> {
+        let types = matches!(key, "space" | "backspace") || key.chars().count() == 1;
+        let is_taken = types && self.command != Command::Mark;
+        let has_text =
+            |context: &&KeyContext| matches!(context, Dialog | Form | KeyContext::Filter);
+        self.contexts.iter().copied().filter(|_| is_taken).find(|context| has_text(&context))
+    }
+}
+
 use HelpSection::{Act, Find, Move, Program, Show};
 use KeyContext::{Activity, Cluster, Dialog, Fleet, Form, Help, Menu};
 

@@ -2,6 +2,8 @@
 
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 
+use crate::domain::text::{clean, width};
+
 /// Non-character keys: name in the configuration, and displayed name.
 const NAMED: [(KeyCode, &str, &str); 16] = [
     (KeyCode::Char(' '), "space", "space"),
@@ -43,14 +45,65 @@ pub fn key_name(key: KeyEvent) -> Option<String> {
     })
 }
 
-/// Whether the name is valid in the configuration.
-pub fn is_key(name: &str) -> bool {
-    let mut chars = name.chars();
-    let one = matches!((chars.next(), chars.next()), (Some(c), None) if !c.is_control());
-    let with_modifier = name.strip_prefix("ctrl-").or_else(|| name.strip_prefix("alt-"));
-    one || NAMED.iter().any(|(_, named, _)| *named == name)
-        || with_modifier.is_some_and(|rest| rest.chars().count() == 1)
-        || name.strip_prefix('f').is_some_and(|rest| rest.parse::<u8>().is_ok())
+/// The keys that can be configured.
+pub const VALID: &str = "a character; space, enter, esc, tab, shift-tab, backspace, delete, up, down, left, right, \
+    pageup (PgUp), pagedown (PgDn), home, end; f1 to f12; ctrl- and a letter; alt- and a character";
+
+/// The name of a configured key in the keymap. Named keys are accepted in any case, and as they are displayed.
+///
+/// # Errors
+/// Why there is no such key.
+pub fn parse_key(text: &str) -> Result<String, &'static str> {
+    let is_named = |(_, name, shown): &&(KeyCode, &str, &str)| {
+        [name, shown].iter().any(|one| one.eq_ignore_ascii_case(text))
+    };
+    if let Some((_, name, _)) = NAMED.iter().find(is_named) {
+        return Ok((*name).to_owned());
+    }
+    let mut characters = text.chars();
+    if let (Some(c), None) = (characters.next(), characters.next()) {
+        return match c {
+            ' ' => Ok("space".to_owned()),
+            _ if is_visible(c) => Ok(text.to_owned()),
+            _ => Err("is not a key"),
+        };
+    }
+    let lower = text.to_ascii_lowercase();
+    if let Some(rest) = lower.strip_prefix("ctrl-") {
+        return with_ctrl(rest).map(|c| format!("ctrl-{c}"));
+    }
+    if lower.starts_with("alt-") {
+        let mut rest = text.chars().skip("alt-".len());
+        return match (rest.next(), rest.next()) {
+            // The end of a string that the terminal sends.
+            (Some(c), None) if c.is_ascii_graphic() && c != '\\' => Ok(format!("alt-{c}")),
+            _ => Err("is not a key that terminals send"),
+        };
+    }
+    let function_key = (1..=12).map(|number| format!("f{number}")).find(|name| *name == lower);
+    function_key.ok_or("is not a key")
+}
+
+fn is_visible(c: char) -> bool {
+    let text = c.to_string();
+    clean(&text) == text && width(&text) > 0 && !c.is_whitespace()
+}
+
+/// The character by which the keymap knows a key with Ctrl: several keys send the same byte.
+fn with_ctrl(text: &str) -> Result<char, &'static str> {
+    let mut characters = text.chars();
+    match (characters.next(), characters.next()) {
+        (Some('i'), None) => Err("is sent as tab"),
+        (Some('m'), None) => Err("is sent as enter"),
+        (Some('[' | '3'), None) => Err("is sent as esc"),
+        (Some('?' | '8'), None) => Err("is sent as backspace"),
+        (Some('\\'), None) => Ok('4'),
+        (Some(']'), None) => Ok('5'),
+        (Some('^'), None) => Ok('6'),
+        (Some('_' | '/'), None) => Ok('7'),
+        (Some(c @ ('a'..='z' | '4'..='7')), None) => Ok(c),
+        _ => Err("is not a key that terminals send"),
+    }
 }
 
 /// The displayed name of a key.

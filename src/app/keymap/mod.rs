@@ -8,12 +8,13 @@ use std::collections::BTreeMap;
 
 use crossterm::event::KeyEvent;
 
-use crate::app::keymap::key_name::{is_key, key_name, shown};
+use crate::app::keymap::key_name::{VALID, key_name, shown};
 use crate::domain::misplaced_secret::show;
-use crate::domain::text::clean;
+use crate::domain::text::{clean, nearest_word};
 
 pub use crate::app::keymap::bindings::{BINDINGS, Binding};
 pub use crate::app::keymap::command::{Command, HelpSection, KeyContext};
+pub use crate::app::keymap::key_name::parse_key;
 
 /// The effective keymap: the table with the configuration's changes applied.
 #[derive(Debug, Clone)]
@@ -27,6 +28,8 @@ pub struct Keymap {
 pub struct KeyProblem {
     /// Affected commands.
     pub commands: Vec<String>,
+    /// The key; `None` if the problem is the command itself.
+    pub key: Option<String>,
     /// The problem as a sentence.
     pub text: String,
 }
@@ -37,38 +40,63 @@ impl Keymap {
     /// # Errors
     /// Unknown commands, and keys that are bound to two commands in one context.
     pub fn new(changes: &BTreeMap<String, Vec<String>>) -> Result<Self, Vec<KeyProblem>> {
-        let problem = |commands: &[&str], text: String| {
+        let problem = |commands: &[&str], key: Option<&str>, text: String| {
             let commands = commands.iter().map(ToString::to_string).collect();
-            KeyProblem { commands, text: clean(&text) }
+            KeyProblem { commands, key: key.map(str::to_owned), text: clean(&text) }
         };
-        let mut problems: Vec<KeyProblem> = changes
-            .keys()
-            .filter(|id| !BINDINGS.iter().any(|binding| binding.id == id.as_str()))
-            .map(|id| problem(&[id], format!("keys.{}: unknown command", show(id))))
-            .collect();
+        let ids = || BINDINGS.iter().map(|binding| binding.id);
+        let unknown = |id: &String| {
+            let near = nearest_word(id, ids());
+            let hint = near.map_or_else(
+                || "; the help (?) and the README list them".to_owned(),
+                |near| format!("; did you mean {near}?"),
+            );
+            problem(&[id], None, format!("keys.{}: unknown command{hint}", show(id)))
+        };
+        let mut problems: Vec<KeyProblem> =
+            changes.keys().filter(|id| !ids().any(|known| known == *id)).map(unknown).collect();
         let mut map = Self { by_key: BTreeMap::new(), keys: BTreeMap::new() };
         for binding in BINDINGS {
-            let keys = changes
-                .get(binding.id)
-                .cloned()
-                .unwrap_or_else(|| binding.keys.iter().map(|key| (*key).to_owned()).collect());
-            for key in &keys {
-                if !is_key(key) {
-                    let text = format!("keys.{}: {} is not a key", binding.id, show(key));
-                    problems.push(problem(&[binding.id], text));
+            let default = || binding.keys.iter().map(|key| (*key).to_owned()).collect();
+            let configured = changes.get(binding.id);
+            let mut keys: Vec<String> = Vec::new();
+            for written in configured.cloned().unwrap_or_else(default) {
+                let key = match parse_key(&written) {
+                    Ok(key) => key,
+                    Err(why) => {
+                        let text = format!(
+                            "keys.{}: \"{}\" {why}; valid: {VALID}",
+                            binding.id,
+                            show(&written)
+                        );
+                        problems.push(problem(&[binding.id], Some(&written), text));
+                        continue;
+                    }
+                };
+                if keys.contains(&key) {
+                    continue;
+                }
+                if let Some(context) = binding.context_without(&key) {
+                    let text = format!(
+                        "keys.{}: {key} is needed to type text in {}; use another key",
+                        binding.id,
+                        context.title()
+                    );
+                    problems.push(problem(&[binding.id], Some(&key), text));
                 }
                 for context in binding.contexts {
                     if let Some(other) = map.by_key.insert((*context, key.clone()), binding) {
                         let text = format!(
                             "key {} is bound to both {} and {} in {}",
-                            show(key),
+                            show(&key),
                             other.id,
                             binding.id,
                             context.title()
                         );
-                        problems.push(problem(&[other.id, binding.id], text));
+                        problems.push(problem(&[other.id, binding.id], Some(&key), text));
                     }
                 }
+                keys.push(key);
             }
             map.keys.insert(binding.id, keys);
         }
@@ -142,6 +170,100 @@ mod tests {
             "{problems:?}"
         );
         let unknown = BTreeMap::from([("rotat".to_owned(), vec!["X".to_owned()])]);
-        assert!(Keymap::new(&unknown).is_err());
+        let problems = Keymap::new(&unknown).unwrap_err();
+        assert_eq!(problems[0].text, "keys.rotat: unknown command; did you mean rotate?");
+    }
+
+    fn with(id: &str, keys: &[&str]) -> Result<Keymap, Vec<String>> {
+        let keys = keys.iter().map(ToString::to_string).collect();
+        let built = Keymap::new(&BTreeMap::from([(id.to_owned(), keys)]));
+        built.map_err(|problems| problems.into_iter().map(|problem| problem.text).collect())
+    }
+
+    #[test]
+    fn key_names_are_those_of_the_readme_and_the_help_in_any_case() {
+        let plain = |code| KeyEvent::new(code, KeyModifiers::NONE);
+        let with_ctrl = |c| KeyEvent::new(KeyCode::Char(c), KeyModifiers::CONTROL);
+        for (written, key) in [
+            ("F6", plain(KeyCode::F(6))),
+            ("f12", plain(KeyCode::F(12))),
+            ("CTRL-X", with_ctrl('x')),
+            ("ctrl-\\", with_ctrl('4')),
+            ("alt-K", KeyEvent::new(KeyCode::Char('K'), KeyModifiers::ALT | KeyModifiers::SHIFT)),
+            ("é", plain(KeyCode::Char('é'))),
+        ] {
+            let found = with("watch", &[written]).ok();
+            let found = found.and_then(|map| map.lookup(KeyContext::Fleet, key));
+            assert_eq!(found, Some(Command::Watch), "{written}");
+        }
+        // The keys of other commands are found under every name.
+        for (written, other) in [
+            ("PgUp", "page-up"),
+            ("pgdn", "page-down"),
+            ("PAGEUP", "page-up"),
+            ("⏎", "open"),
+            ("Enter", "open"),
+            ("↑", "up"),
+            ("←", "previous-tab"),
+            ("Shift-Tab", "previous-tab"),
+            (" ", "mark"),
+            ("F1", "help"),
+            ("ESC", "back"),
+        ] {
+            let problems = with("watch", &[written]).unwrap_err();
+            let is_named = |text: &String| text.contains(other) && text.contains("bound to both");
+            assert!(problems.iter().any(is_named), "{written}: {problems:?}");
+        }
+        assert!(with("watch", &["f5", "F5"]).is_ok(), "one key twice");
+    }
+
+    #[test]
+    fn keys_that_cannot_be_pressed_are_refused_with_what_is_valid() {
+        for (written, why) in [
+            ("ctrl-i", "is sent as tab"),
+            ("Ctrl-M", "is sent as enter"),
+            ("ctrl-[", "is sent as esc"),
+            ("ctrl-1", "is not a key that terminals send"),
+            ("ctrl-space", "is not a key that terminals send"),
+            ("alt-enter", "is not a key that terminals send"),
+            ("alt- ", "is not a key that terminals send"),
+            ("alt-é", "is not a key that terminals send"),
+            ("ctrl-", "is not a key that terminals send"),
+            ("f0", "is not a key"),
+            ("f13", "is not a key"),
+            ("f+1", "is not a key"),
+            ("f01", "is not a key"),
+            ("PgXp", "is not a key"),
+            ("", "is not a key"),
+            ("\t", "is not a key"),
+            ("\u{200b}", "is not a key"),
+            ("\u{a0}", "is not a key"),
+            ("shift-a", "is not a key"),
+        ] {
+            let problems = with("watch", &[written]).unwrap_err();
+            assert!(
+                problems[0].contains(&format!("\" {why}; valid: a character; ")),
+                "{problems:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_key_without_which_no_text_can_be_typed_is_refused() {
+        for (id, key) in [
+            ("cancel", "x"),
+            ("accept", "x"),
+            ("accept", "space"),
+            ("cancel", "Backspace"),
+            ("press", "o"),
+            ("next-field", "l"),
+            ("redraw", "z"),
+        ] {
+            let problems = with(id, &[key]).unwrap_err();
+            let is_said = |text: &String| text.contains("is needed to type text in ");
+            assert!(problems.iter().any(is_said), "{id} {key}: {problems:?}");
+        }
+        assert!(with("choose", &["x"]).is_ok(), "typed in a text field");
+        assert!(with("cancel", &["f9"]).is_ok());
     }
 }

@@ -15,7 +15,7 @@ use crate::app::requests::{DialogId, KubeconfigRequest, RequestId, RequestOwner}
 use crate::domain::cluster::ClusterId;
 use crate::domain::credential::{Access, KubeconfigLocation};
 use crate::domain::failure::Failure;
-use crate::domain::kubeconfig::{KubeconfigKind, MergeOptions, renamed};
+use crate::domain::kubeconfig::{EntryOwner, KubeconfigKind, MergeOptions, renamed};
 use crate::domain::record::{Outcome, Record};
 
 /// A delivery in progress: its request, the request that returned the kubeconfig, and the dialog that sent it.
@@ -110,7 +110,7 @@ pub fn deliver(kubeconfig: &mut KubeconfigState, cx: &mut UpdateContext<'_>) {
     let sent = match (form.target(), form.destination) {
         (Some(file), _) => {
             let plan = form.plan();
-            let is_shown = plan.is_some_and(|plan| plan.owner.names_another());
+            let is_shown = plan.is_some_and(|plan| matches!(plan.owner, EntryOwner::Another(_)));
             Ok(Request::Save {
                 file,
                 options: MergeOptions {

@@ -14,6 +14,7 @@ use crate::domain::kubeconfig::{
     ClusterIdentity, FileTarget, KubeconfigKind, MergeQuery, Plan, check_context_name,
 };
 use crate::domain::lifetime::{Lifetime, LifetimeError};
+use crate::domain::text::clean;
 
 /// The kubeconfig form.
 #[derive(Debug, Clone)]
@@ -172,9 +173,17 @@ impl KubeconfigForm {
         }
     }
 
-    /// Whether it becomes the current context regardless of the choice, as the first entry of a new file does.
+    /// Whether it becomes the current context regardless of the choice: the first entry of a new file does.
     pub fn becomes_current(&self) -> bool {
-        self.destination == Destination::Merge && self.plan().is_some_and(|plan| plan.blank)
+        self.is_named_current()
+            || self.destination == Destination::Merge && self.plan().is_some_and(|plan| plan.blank)
+    }
+
+    /// Whether `current-context` already names it.
+    pub fn is_named_current(&self) -> bool {
+        let name = clean(self.context.value().trim());
+        self.destination == Destination::Merge
+            && self.plan().is_some_and(|plan| plan.current.as_ref() == Some(&name))
     }
 
     /// The known identity of the cluster: its server once a kubeconfig is issued, otherwise its id.

@@ -58,6 +58,8 @@ texts! {
     STDOUT_HINT = "   printed when skeys exits";
     BECOMES_CURRENT = "becomes the current context";
     BECOMES_CURRENT_SHORT = "becomes current";
+    NAMED_CURRENT = "current, as current-context already names it";
+    NAMED_CURRENT_SHORT = "already current";
     MAKE_CURRENT = "make it the current context";
     MAKE_CURRENT_SHORT = "make it current";
     NO_FILE = "no file is written";
@@ -80,6 +82,10 @@ texts! {
     ask_replace(owner, names, lost, other) = "Already exists{owner}: {names}. Replace?{lost}{other}";
     loses(contexts, names) = " Its {contexts} will be lost: {names}. A backup is kept.";
     not_kept(fields) = "! not kept: {fields}";
+    not_kept_of_another(fields) = "! not kept if the entries belong to another cluster: {fields}";
+    also_not_kept(fields) = " Not kept: {fields}.";
+    ask_replace_another(names, owner, lost, other) =
+        "The issued kubeconfig shows that existing entries belong to another cluster ({owner}): {names}. Replace?{lost}{other}";
     ASK_CLOSE = "The form has changes. Close it?";
     ASK_DISCARD = "The issued kubeconfig is not saved. Discard it?";
     RENEWAL_TITLE = "Renew in place";

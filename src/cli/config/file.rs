@@ -8,12 +8,14 @@ use ratatui::style::Color;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
+use crate::app::keymap::{KeyProblem, Keymap, parse_key};
 use crate::app::settings::Palette;
 use crate::cli::config::keys::{Key, ValueKind, find, keys, misplaced, nearest};
+use crate::clients::http::safe_url;
 use crate::domain::age_policy::AgeRule;
 use crate::domain::lifetime::Lifetime;
 use crate::domain::misplaced_secret::{looks_secret, show};
-use crate::domain::text::{clean, distance_within};
+use crate::domain::text::{clean, nearest_word};
 
 /// A checked value.
 #[derive(Debug, Clone, PartialEq)]
@@ -59,8 +61,8 @@ pub struct FileContent {
     pub values: FileValues,
     /// Overrides by name of the profile.
     pub profiles: BTreeMap<String, FileValues>,
-    /// Locations of the entries of `[keys]`, by profile and command; the profile is empty outside of profiles.
-    pub key_positions: BTreeMap<(String, String), String>,
+    /// Locations of the values, by profile and path; the profile is empty outside of profiles.
+    pub positions: BTreeMap<(String, &'static str), String>,
 }
 
 /// Parses a file's text; `name` is the file's name in errors.
@@ -72,14 +74,17 @@ pub fn read(name: &str, text: &str) -> Result<FileContent, Vec<ConfigProblem>> {
     match DeTable::parse(text) {
         Ok(table) => reader.table("", table.get_ref()),
         Err(error) => {
-            let at = error.span().map_or(0, |span| span.start);
-            reader.problem(at, show(clean(error.message())));
+            let span = error.span().unwrap_or_default();
+            let is_about_key = error.message() == "duplicate key";
+            let key = text.get(span.clone()).filter(|key| is_about_key && !key.contains('\n'));
+            let key = key.map_or_else(String::new, |key| format!(" {}", show(key.trim())));
+            reader.problem(span.start, format!("{}{key}", show(clean(error.message()))));
         }
     }
-    let Reader { values, profiles, problems, key_entries, .. } = reader;
+    let Reader { values, profiles, problems, entries, .. } = reader;
     if problems.is_empty() {
-        let key_positions = located(name, text, key_entries).collect();
-        return Ok(FileContent { values, profiles, key_positions });
+        let positions = located(name, text, entries).collect();
+        return Ok(FileContent { values, profiles, positions });
     }
     let problems = located(name, text, problems);
     Err(problems.map(|(text, position)| ConfigProblem { position, text }).collect())
@@ -96,8 +101,8 @@ struct Reader {
     profiles: BTreeMap<String, FileValues>,
     /// Problems by byte offset.
     problems: Vec<(usize, String)>,
-    /// Entries of `[keys]` by byte offset: profile and command.
-    key_entries: Vec<(usize, (String, String))>,
+    /// Values by byte offset: profile and path.
+    entries: Vec<(usize, (String, &'static str))>,
 }
 
 impl Reader {
@@ -118,8 +123,11 @@ impl Reader {
                 };
                 match checked {
                     Ok(checked) => {
+                        let entry = (self.profile.clone(), key.path);
+                        self.entries.push((value.span().start, entry));
                         self.values.insert(key.path, checked);
                     }
+                    Err(_) if self.wrong_items(&key, value) => {}
                     Err(text) => self.problem(value.span().start, text),
                 }
             } else {
@@ -131,6 +139,19 @@ impl Reader {
                 }
             }
         }
+    }
+
+    /// Reports each wrong item of a list at its own place; whether there is one.
+    fn wrong_items(&mut self, key: &Key, value: &Spanned<DeValue<'_>>) -> bool {
+        let DeValue::Array(items) = value.get_ref() else { return false };
+        let before = self.problems.len();
+        for item in items.iter().filter(|_| key.kind.is_list()) {
+            let text = text_of(item).map(|text| check_list(key, &[text]));
+            if let Some(Err(text)) = text {
+                self.problem(item.span().start, text);
+            }
+        }
+        self.problems.len() > before
     }
 
     fn profiles(&mut self, value: &Spanned<DeValue<'_>>) {
@@ -146,7 +167,7 @@ impl Reader {
                 let mut reader = Self { profile: name.to_string(), ..Self::default() };
                 reader.table("", table);
                 self.problems.append(&mut reader.problems);
-                self.key_entries.append(&mut reader.key_entries);
+                self.entries.append(&mut reader.entries);
                 self.profiles.insert(reader.profile, reader.values);
             } else {
                 self.unknown(at, value, &format!("{PROFILES}.{}", show(name)), true);
@@ -182,6 +203,7 @@ impl Reader {
     }
 
     fn keys(&mut self, key: &Key, table: &DeTable<'_>) -> Value {
+        let before = self.problems.len();
         let mut keys = BTreeMap::new();
         for (name, value) in table {
             let (at, name) = (value.span().start, name.get_ref());
@@ -195,7 +217,6 @@ impl Reader {
                     self.problem(at, misplaced(key));
                 }
                 Some(list) => {
-                    self.key_entries.push((at, (self.profile.clone(), name.to_string())));
                     keys.insert(name.to_string(), list);
                 }
                 None => {
@@ -204,6 +225,11 @@ impl Reader {
                     self.problem(at, format!("{path} is not a list of keys; expected {expected}"));
                 }
             }
+        }
+        // A missing entry would conflict with others by its default keys.
+        let problems = if self.problems.len() == before { Keymap::new(&keys).err() } else { None };
+        for problem in problems.into_iter().flatten() {
+            self.problem(place_of(&problem, table), problem.text);
         }
         Value::Keys(keys)
     }
@@ -227,6 +253,22 @@ impl Reader {
     }
 }
 
+/// The offset of what a problem with keys is about: a command, or one of its keys.
+fn place_of(problem: &KeyProblem, table: &DeTable<'_>) -> usize {
+    let mut named = problem
+        .commands
+        .iter()
+        .filter_map(|command| table.iter().find(|(name, _)| name.get_ref() == command.as_str()));
+    let Some((name, value)) = named.next() else { return 0 };
+    let (Some(key), DeValue::Array(items)) = (&problem.key, value.get_ref()) else {
+        return name.span().start;
+    };
+    let is_key = |item: &&Spanned<DeValue<'_>>| {
+        text_of(item).is_some_and(|text| text == *key || parse_key(&text).as_ref() == Ok(key))
+    };
+    items.iter().find(is_key).map_or(value.span().start, |item| item.span().start)
+}
+
 /// Valid colours.
 const COLOR: &str =
     "\"#rrggbb\", a name such as \"red\" or \"bright-blue\", or a number from 0 to 255";
@@ -240,7 +282,11 @@ fn check(key: &Key, value: &Spanned<DeValue<'_>>) -> Result<Value, String> {
             check_number(key, number.map_err(|_overflow| wrong("too large"))?)
         }
         (
-            ValueKind::List | ValueKind::Ids | ValueKind::Files | ValueKind::AgeRules,
+            ValueKind::List
+            | ValueKind::Words(_)
+            | ValueKind::Ids
+            | ValueKind::Files
+            | ValueKind::AgeRules,
             DeValue::Array(items),
         ) => {
             let items: Option<Vec<_>> = items.iter().map(text_of).collect();
@@ -251,6 +297,8 @@ fn check(key: &Key, value: &Spanned<DeValue<'_>>) -> Result<Value, String> {
             ValueKind::Duration(..)
             | ValueKind::Word(_)
             | ValueKind::Text
+            | ValueKind::Address
+            | ValueKind::OptionalAddress
             | ValueKind::Path
             | ValueKind::Folder
             | ValueKind::Lifetime,
@@ -297,7 +345,11 @@ pub fn check_list(key: &Key, items: &[String]) -> Result<Value, String> {
         format!("{} has \"{}\"{why}; expected {}", key.path, clean(item), key.kind.describe())
     };
     for item in items {
-        if key.kind == ValueKind::AgeRules {
+        if let ValueKind::Words(words) = key.kind
+            && !words.contains(&item.as_str())
+        {
+            return Err(wrong(item, "") + &did_you_mean(item, words));
+        } else if key.kind == ValueKind::AgeRules {
             AgeRule::parse(item).map_err(|why| wrong(item, &format!(": {why}")))?;
         } else if key.kind == ValueKind::Ids && !is_id(item)
             || key.kind == ValueKind::Files && !is_file_pattern(item)
@@ -306,6 +358,11 @@ pub fn check_list(key: &Key, items: &[String]) -> Result<Value, String> {
         }
     }
     Ok(Value::List(items.to_vec()))
+}
+
+fn did_you_mean(text: &str, words: &[&str]) -> String {
+    let near = nearest_word(text, words.iter().copied());
+    near.map_or_else(String::new, |word| format!("; did you mean {word}?"))
 }
 
 /// Whether this can be a path segment of a URL.
@@ -352,14 +409,23 @@ pub fn from_text(key: &Key, text: &str) -> Result<Value, String> {
             if words.contains(&text) {
                 return Ok(Value::Text(text.to_owned()));
             }
-            let near =
-                words.iter().filter_map(|word| Some((distance_within(text, word, 3)?, word))).min();
-            let hint = near.map_or_else(String::new, |(_, word)| format!("; did you mean {word}?"));
-            Err(format!("{}{hint}", wrong()))
+            Err(wrong() + &did_you_mean(text, words))
         }
+        ValueKind::Address | ValueKind::OptionalAddress if text.trim().is_empty() => {
+            let is_optional = key.kind == ValueKind::OptionalAddress;
+            if is_optional { Ok(Value::Text(String::new())) } else { Err(wrong()) }
+        }
+        ValueKind::Address | ValueKind::OptionalAddress => match safe_url(text, key.path) {
+            Ok(_) => Ok(Value::Text(text.to_owned())),
+            Err(why) => Err(format!("{}; expected {}", why.message, key.kind.describe())),
+        },
         ValueKind::Folder if !is_absolute(text) => Err(wrong()),
         ValueKind::Text | ValueKind::Path | ValueKind::Folder => Ok(Value::Text(text.to_owned())),
-        ValueKind::List | ValueKind::Ids | ValueKind::Files | ValueKind::AgeRules => {
+        ValueKind::List
+        | ValueKind::Words(_)
+        | ValueKind::Ids
+        | ValueKind::Files
+        | ValueKind::AgeRules => {
             let parts = text.split(',').map(str::trim).filter(|part| !part.is_empty());
             check_list(key, &parts.map(str::to_owned).collect::<Vec<_>>())
         }
@@ -441,7 +507,7 @@ mod tests {
         for path in ["", "conf", "./a", "~root/a", "$HOME/a", "~", "/", "~/a/", "/tmp/*/a", "~/?/a"]
         {
             let found = problems(&format!("kubeconfig.search = [\"/a\", \"{path}\"]"));
-            let expected = format!("config.toml:1:21: kubeconfig.search has \"{path}\"; expected");
+            let expected = format!("config.toml:1:28: kubeconfig.search has \"{path}\"; expected");
             assert!(found[0].starts_with(&expected), "{found:?}");
         }
         read("config.toml", "kubeconfig.search = [\"~/a/*.conf\", \"/etc/a?\"]").unwrap();
@@ -489,7 +555,7 @@ mod tests {
         assert_eq!(
             problems("overdue_rules = [\"*-prod=90d\", \"shop\"]"),
             [
-                "config.toml:1:17: overdue_rules has \"shop\": \"=\" is missing; expected a list of PATTERN=DURATION, such as \"*-prod=90d\", each 1d to 3650d"
+                "config.toml:1:32: overdue_rules has \"shop\": \"=\" is missing; expected a list of PATTERN=DURATION, such as \"*-prod=90d\", each 1d to 3650d"
             ]
         );
     }
@@ -517,7 +583,73 @@ mod tests {
     #[test]
     fn file_15_a_duplicate_key_is_an_error_with_its_place() {
         let found = problems("read_only = true\nread_only = false\n");
-        assert!(found[0].starts_with("config.toml:2:1: "), "{found:?}");
+        assert_eq!(found, ["config.toml:2:1: duplicate key read_only"]);
+        let found = problems("[keys]\nwatch = [\"f5\"]\n[poll]\n[keys]\n");
+        assert_eq!(found, ["config.toml:4:2: duplicate key keys"]);
+    }
+
+    #[test]
+    fn file_15_an_unknown_column_is_named_at_its_own_place() {
+        let found = problems("[display]\ncolumns = [\"name\", \"nam\", \"zzz\"]\n");
+        let expected = "expected a list of attention, name, project, region, phase, roll, since, age, kubeconfig, state, version, next";
+        let expected = [
+            format!(
+                "config.toml:2:20: display.columns has \"nam\"; {expected}; did you mean name?"
+            ),
+            format!("config.toml:2:27: display.columns has \"zzz\"; {expected}"),
+        ];
+        assert_eq!(found, expected);
+        read("config.toml", "display.columns = [\"attention\", \"age\"]").unwrap();
+    }
+
+    #[test]
+    fn file_15_an_address_to_which_no_token_may_be_sent_is_named() {
+        for key in ["ske", "resource_manager", "authorization", "identity_provider", "token"] {
+            for address in [
+                "ske.api",
+                "ftp://x",
+                "https://x:99999",
+                "https://",
+                "http://host",
+                "  ",
+                "https://a:b@host",
+                "http://127.0.0.1.evil.example",
+                "https://a b",
+            ] {
+                if key == "token" && address.trim().is_empty() {
+                    continue;
+                }
+                let found = problems(&format!("[endpoints]\n{key} = \"{address}\"\n"));
+                let place = format!("config.toml:2:{}: endpoints.{key} ", key.len() + 4);
+                assert!(found[0].starts_with(&place), "{found:?}");
+                let remedy = "; expected https://HOST; http is allowed only for loopback";
+                assert!(found[0].contains(remedy) && !found[0].contains("a:b"), "{found:?}");
+            }
+            for address in ["https://host.example", "http://localhost:1", "http://[::1]:1/x"] {
+                read("config.toml", &format!("endpoints.{key} = \"{address}\"")).unwrap();
+            }
+        }
+        read("config.toml", "endpoints.token = \"\"").unwrap();
+    }
+
+    #[test]
+    fn file_15_wrong_keys_are_named_at_their_own_places_in_every_profile() {
+        let found = problems(
+            "[keys]\n  rotat = [\"X\"]\nwatch = [\"f5\", \"PgXp\"]\nrotate = [\"f6\", \"K\"]\n\
+             [profiles.a.keys]\ncancel = [\"x\"]\n[profiles.b.keys]\nexport = [\"ctrl-i\"]\n",
+        );
+        let expected = [
+            "config.toml:2:3: keys.rotat: unknown command; did you mean rotate?",
+            "config.toml:3:16: keys.watch: \"PgXp\" is not a key; valid: ",
+            "config.toml:4:17: key K is bound to both rotate and kubeconfig in Fleet",
+            "config.toml:4:17: key K is bound to both rotate and kubeconfig in Cluster",
+            "config.toml:6:11: keys.cancel: x is needed to type text in Dialogs; use another key",
+            "config.toml:8:11: keys.export: \"ctrl-i\" is sent as tab; valid: ",
+        ];
+        assert_eq!(found.len(), expected.len(), "{found:#?}");
+        for (found, expected) in found.iter().zip(expected) {
+            assert!(found.starts_with(expected), "{found}\n{expected}");
+        }
     }
 
     #[test]

@@ -24,12 +24,18 @@ pub enum ValueKind {
     /// One of these words.
     Word(&'static [&'static str]),
     Text,
+    /// A URL that may receive a token.
+    Address,
+    /// The same, or nothing.
+    OptionalAddress,
     /// Path of a file or folder; `~` is the home folder.
     Path,
     /// Folder whose path starts with / or ~/, so that it does not depend on the working directory.
     Folder,
     /// A list of texts.
     List,
+    /// A list of these words.
+    Words(&'static [&'static str]),
     /// A list of IDs, each usable as a path segment of a URL.
     Ids,
     /// A list of files; the last segment may be a pattern.
@@ -70,7 +76,8 @@ const fn seconds(least: u64, most: u64) -> ValueKind {
 }
 
 use ValueKind::{
-    AgeRules, Colors, Files, Folder, Ids, Keys, Lifetime, List, Number, Path, Switch, Text, Word,
+    Address, AgeRules, Colors, Files, Folder, Ids, Keys, Lifetime, List, Number, OptionalAddress,
+    Path, Switch, Text, Word, Words,
 };
 
 /// One key per entry: path, environment variables, kind, default in TOML; then its help.
@@ -119,17 +126,18 @@ const KEYS: &[Key] = table! {
         "Draw with ASCII only; auto depends on the locale";
     "display.utc", ["SKEYS_DISPLAY_UTC"], Switch, "false", "Show times in UTC";
     "display.mouse", ["SKEYS_DISPLAY_MOUSE"], Switch, "false", "Enable the mouse";
-    "display.columns", ["SKEYS_DISPLAY_COLUMNS"], List, "[]", "Columns of the fleet by ID; empty: all that fit";
+    "display.columns", ["SKEYS_DISPLAY_COLUMNS"], Words(&COLUMN_IDS), "[]",
+        "Columns of the fleet by ID; empty: all that fit";
     "display.sort", ["SKEYS_DISPLAY_SORT"], Word(&COLUMN_IDS), "\"attention\"", "Sort order of the fleet";
     "display.colors", [], Colors, "{}",
         "Colours by meaning, instead of the theme's; mono and NO_COLOR use none";
-    "endpoints.ske", ["SKEYS_ENDPOINTS_SKE", "STACKIT_SKE_CUSTOM_ENDPOINT"], Text, "\"https://ske.api.stackit.cloud\"",
+    "endpoints.ske", ["SKEYS_ENDPOINTS_SKE", "STACKIT_SKE_CUSTOM_ENDPOINT"], Address, "\"https://ske.api.stackit.cloud\"",
         "URL of the SKE API";
-    "endpoints.token", ["SKEYS_ENDPOINTS_TOKEN", "STACKIT_TOKEN_BASEURL", "STACKIT_TOKEN_CUSTOM_ENDPOINT"], Text, "\"\"",
+    "endpoints.token", ["SKEYS_ENDPOINTS_TOKEN", "STACKIT_TOKEN_BASEURL", "STACKIT_TOKEN_CUSTOM_ENDPOINT"], OptionalAddress, "\"\"",
         "URL of the token endpoint; empty: the one in the key, or STACKIT's";
-    "endpoints.resource_manager", ["SKEYS_ENDPOINTS_RESOURCE_MANAGER", "STACKIT_RESOURCE_MANAGER_CUSTOM_ENDPOINT"], Text,
+    "endpoints.resource_manager", ["SKEYS_ENDPOINTS_RESOURCE_MANAGER", "STACKIT_RESOURCE_MANAGER_CUSTOM_ENDPOINT"], Address,
         "\"https://resource-manager.api.stackit.cloud\"", "URL of the resource manager API, for project names";
-    "endpoints.authorization", ["SKEYS_ENDPOINTS_AUTHORIZATION", "STACKIT_AUTHORIZATION_CUSTOM_ENDPOINT"], Text,
+    "endpoints.authorization", ["SKEYS_ENDPOINTS_AUTHORIZATION", "STACKIT_AUTHORIZATION_CUSTOM_ENDPOINT"], Address,
         "\"https://authorization.api.stackit.cloud\"",
         "URL of the authorization API, for permissions and, if no projects are set, for projects";
     "endpoints.ca_file", ["SKEYS_ENDPOINTS_CA_FILE"], Path, "\"\"",
@@ -165,6 +173,7 @@ pub fn keys() -> impl Iterator<Item = Key> {
         kind: match setting.kind {
             SettingKind::Path => Path,
             SettingKind::Text => Text,
+            SettingKind::Address => Address,
             SettingKind::Switch => Switch,
         },
         default: setting.default,
@@ -203,6 +212,11 @@ pub fn nearest(path: &str) -> Option<Key> {
 }
 
 impl ValueKind {
+    /// Whether it is a list of strings.
+    pub fn is_list(self) -> bool {
+        matches!(self, Self::List | Self::Words(_) | Self::Ids | Self::Files | Self::AgeRules)
+    }
+
     /// What a value may be, in words.
     pub fn describe(self) -> String {
         match self {
@@ -215,9 +229,13 @@ impl ValueKind {
             Self::Number(least, most) => format!("a whole number from {least} to {most}"),
             Self::Word(words) => format!("one of {}", words.join(", ")),
             Self::Text => "a string".to_owned(),
+            Self::Address | Self::OptionalAddress => {
+                "https://HOST; http is allowed only for loopback".to_owned()
+            }
             Self::Path => "the path of a file or folder".to_owned(),
             Self::Folder => "the path of a folder that begins with / or ~/".to_owned(),
             Self::List => "a list of strings".to_owned(),
+            Self::Words(words) => format!("a list of {}", words.join(", ")),
             Self::Ids => "a list of IDs of letters, digits and -".to_owned(),
             Self::Files => {
                 "a list of paths that begin with / or ~/, with * and ? in the last part only"

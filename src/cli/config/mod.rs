@@ -7,17 +7,19 @@ mod stackit;
 
 use std::collections::BTreeMap;
 use std::io::ErrorKind;
+use std::os::unix::fs::FileTypeExt as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use ratatui::style::Color;
 
-use crate::app::keymap::{KeyProblem, Keymap};
+use crate::app::keymap::Keymap;
 use crate::cli::args::Flags;
 pub use crate::cli::config::file::{ConfigProblem, join};
 use crate::cli::config::file::{FileContent, FileValues, Value, check_list, from_text, read};
 use crate::cli::config::keys::{Key, ValueKind, find as find_key, keys};
 use crate::clients::auth::{self, AuthSettings, SetBy, SourceConfig};
+use crate::clients::http::check_certificates;
 use crate::domain::age::format_duration;
 use crate::domain::lifetime::Lifetime;
 use crate::domain::misplaced_secret::show;
@@ -32,12 +34,16 @@ pub const EXAMPLE: &str = include_str!("../../../config.example.toml");
 #[derive(Debug, Clone)]
 pub struct Config {
     values: Values,
-    /// Locations of the entries of `[keys]`, by command.
-    key_positions: BTreeMap<String, String>,
+    /// Locations of the values that the file sets.
+    positions: BTreeMap<&'static str, String>,
     /// How to sign in; `None` if no source is set.
     pub auth: Option<SourceConfig>,
 }
 
+/// Key of the additional certificate authority.
+pub const CA_FILE: &str = "endpoints.ca_file";
+/// Largest file of additional certificate authorities, in bytes.
+pub const CA_LIMIT: u64 = 4 * 1024 * 1024;
 /// Key of the stackit CLI's profile.
 const STACKIT_PROFILE: &str = "stackit_profile";
 /// Origin of a default value.
@@ -100,7 +106,7 @@ pub fn load_with(
 ) -> Result<Loaded, Vec<ConfigProblem>> {
     let mut problems = Vec::new();
     let mut notes = Vec::new();
-    let mut config = Config { values: defaults(), key_positions: BTreeMap::new(), auth: None };
+    let mut config = Config { values: defaults(), positions: BTreeMap::new(), auth: None };
     // An empty flag means no profile, even if the environment sets one.
     let profile = flags.profile.clone().or_else(|| sources.variable("SKEYS_PROFILE"));
     let profile = profile.filter(|name| !name.is_empty());
@@ -134,6 +140,7 @@ pub fn load_with(
         }
     }
     notes.extend(of_stackit.notes);
+    problems.extend(config.check_ca_file(sources.home.as_deref()).err());
     if !problems.is_empty() {
         return Err(problems);
     }
@@ -173,7 +180,7 @@ fn read_file(
     let mut content = read(&name, &text)?;
     let added = read(&name, lines.unwrap_or_default())?;
     content.values.extend(added.values);
-    content.key_positions.extend(added.key_positions);
+    content.positions.extend(added.positions);
     Ok(content)
 }
 
@@ -224,6 +231,7 @@ impl Config {
     ) -> Result<(), ConfigProblem> {
         let value = value.map_err(|text| ConfigProblem { position: origin.to_owned(), text })?;
         self.values.insert(key.path, (value, origin.to_owned()));
+        self.positions.remove(key.path);
         Ok(())
     }
 
@@ -237,13 +245,12 @@ impl Config {
         profile: Option<&str>,
         file: &str,
     ) -> Result<(), ConfigProblem> {
-        let FileContent { values: common, mut profiles, key_positions } = content;
+        let FileContent { values: common, mut profiles, positions } = content;
         let mut put = |found: FileValues, origin: &str| {
             let found = found.into_iter();
             self.values.extend(found.map(|(path, value)| (path, (value, origin.to_owned()))));
         };
         put(common, file);
-        let mut of_keys = "";
         if let Some(name) = profile {
             let Some(found) = profiles.remove(name) else {
                 let names: Vec<String> = profiles.into_keys().collect();
@@ -251,14 +258,40 @@ impl Config {
                 let text = format!("unknown profile {}; known: {known}", show(name));
                 return Err(ConfigProblem { position: file.to_owned(), text });
             };
-            if found.contains_key("keys") {
-                of_keys = name;
-            }
             put(found, &format!("{file}, profile {}", show(name)));
         }
-        let positions = key_positions.into_iter().filter(|((profile, _), _)| profile == of_keys);
-        self.key_positions.extend(positions.map(|((_, command), at)| (command, at)));
+        // The empty name of no profile sorts first.
+        for ((of, path), at) in positions {
+            if of.is_empty() || profile == Some(&of) {
+                self.positions.insert(path, at);
+            }
+        }
         Ok(())
+    }
+
+    /// Whether the additional certificate authority can be read.
+    fn check_ca_file(&self, home: Option<&Path>) -> Result<(), ConfigProblem> {
+        let Some(file) = self.text_if_set(CA_FILE) else { return Ok(()) };
+        let path = expand(file, home);
+        let check = || match std::fs::metadata(&path) {
+            Err(error) => Err(format!("which cannot be read: {error}")),
+            Ok(data) if data.is_dir() => Err("which is a folder".to_owned()),
+            // The content of a FIFO can be read only once.
+            Ok(data) if data.file_type().is_fifo() => Ok(()),
+            Ok(_) => match files::read(&path, CA_LIMIT) {
+                Err(error) => Err(format!("which cannot be read: {error}")),
+                Ok(pem) => check_certificates(&pem)
+                    .map_err(|_none| "which contains no readable certificate".to_owned()),
+            },
+        };
+        check().map_err(|why| {
+            let position = self.positions.get(CA_FILE).cloned();
+            let position = position.unwrap_or_else(|| self.origin(CA_FILE).0.to_owned());
+            let shown = show(file);
+            let text =
+                format!("{CA_FILE} is \"{shown}\", {why}; expected a file with certificates (PEM)");
+            ConfigProblem { position, text }
+        })
     }
 
     /// Overrides values with the given flags; returns problems with the flags.
@@ -391,21 +424,9 @@ impl Config {
         if let Some(Value::Keys(it)) = self.value("keys") { it } else { &NONE }
     }
 
-    /// The keymap with the configured keys.
-    ///
-    /// # Errors
-    /// Problems with the configured keys, each with its location in the file.
-    pub fn keymap(&self) -> Result<Keymap, Vec<ConfigProblem>> {
-        Keymap::new(self.keys()).map_err(|problems| {
-            let located = |problem: KeyProblem| {
-                let mut commands = problem.commands.iter();
-                let position = commands.find_map(|command| self.key_positions.get(command));
-                let position =
-                    position.cloned().unwrap_or_else(|| self.origin("keys").0.to_owned());
-                ConfigProblem { position, text: problem.text }
-            };
-            problems.into_iter().map(located).collect()
-        })
+    /// The keymap with the configured keys, which were checked when they were read.
+    pub fn keymap(&self) -> Keymap {
+        Keymap::new(self.keys()).unwrap_or_default()
     }
 }
 
@@ -912,6 +933,40 @@ mod tests {
             read("config.example.toml", EXAMPLE).unwrap().values.is_empty(),
             "nothing is set as shipped"
         );
+    }
+
+    #[test]
+    fn file_15_a_certificate_authority_that_cannot_be_used_is_named() {
+        let folder = tempfile::tempdir().unwrap();
+        let at = |name: &str| folder.path().join(name).display().to_string();
+        std::fs::write(at("empty.pem"), "no certificate").unwrap();
+        let missing = at("missing.pem");
+        let file = format!(
+            "[endpoints]\nca_file = \"{missing}\"\n[profiles.a.endpoints]\nca_file = '{}'\n[profiles.b.endpoints]\nca_file = \"\"\n",
+            at("empty.pem")
+        );
+        let read = |profile: &str, environment: &[(&str, &str)]| {
+            let flags = Flags { profile: Some(profile.to_owned()), ..Flags::default() };
+            loaded_at(folder.path(), folder.path(), &flags, environment, &file)
+        };
+        let config = at("config.toml");
+        let expected = "; expected a file with certificates (PEM)";
+        for (profile, environment, place, why) in [
+            ("", None, format!("{config}:2:11"), "which cannot be read: No such file"),
+            ("a", None, format!("{config}:4:11"), "which contains no readable certificate"),
+            ("a", Some("/"), "SKEYS_ENDPOINTS_CA_FILE".to_owned(), "which is a folder"),
+        ] {
+            let environment = environment.map(|path| ("SKEYS_ENDPOINTS_CA_FILE", path));
+            let problems = read(profile, environment.as_slice()).unwrap_err();
+            let start = format!("{place}: endpoints.ca_file is \"");
+            assert!(problems[0].starts_with(&start), "{problems:?}\n{start}");
+            assert!(problems[0].contains(why) && problems[0].ends_with(expected), "{problems:?}");
+        }
+        read("b", &[]).unwrap();
+        let wrong = [("STACKIT_SKE_CUSTOM_ENDPOINT", "http://host")];
+        let problems = read("b", &wrong).unwrap_err();
+        let start = "STACKIT_SKE_CUSTOM_ENDPOINT: endpoints.ske http://host would send the token unencrypted; expected https://HOST";
+        assert!(problems[0].starts_with(start), "{problems:?}");
     }
 
     #[test]

@@ -60,6 +60,8 @@ impl Setting {
 pub enum SettingKind {
     Path,
     Text,
+    /// A URL that may receive a token.
+    Address,
     /// "true" or "false".
     Switch,
 }

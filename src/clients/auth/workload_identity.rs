@@ -48,7 +48,7 @@ const USE_OIDC: Setting = Setting {
     )
 };
 const ENDPOINT: Setting = Setting {
-    kind: SettingKind::Text,
+    kind: SettingKind::Address,
     default: "\"https://accounts.stackit.cloud/oauth/v2/token\"",
     ..Setting::path(
         "endpoints.identity_provider",

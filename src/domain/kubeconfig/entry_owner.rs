@@ -37,11 +37,6 @@ impl EntryOwner {
             Self::Another(who) => format!(", for another cluster ({who})"),
         }
     }
-
-    /// Whether it is another server or cluster.
-    pub fn names_another(&self) -> bool {
-        matches!(self, Self::At(_) | Self::Another(_))
-    }
 }
 
 /// The cluster that a server belongs to.
@@ -185,22 +180,17 @@ mod tests {
         let by_server = |mine: &str| ClusterIdentity::Server(mine.to_owned());
         let by_name = ClusterIdentity::Address(ClusterId::new("p", "eu01", "shop"));
         let another = |who: &str| format!(", for another cluster ({who})");
-        for (found, known, words, names_another) in [
-            (&*ske, by_server(&ske), ", for this cluster".to_owned(), false),
-            (&other, by_server(&ske), another("db in eu02"), true),
+        for (found, known, words) in [
+            (&*ske, by_server(&ske), ", for this cluster".to_owned()),
+            (&other, by_server(&ske), another("db in eu02")),
             // Behind a name of the user's own, name and region say nothing about which one it is.
-            (&ske, by_server("https://127.0.0.1:6443"), another(&host(&ske)), true),
-            (&ske, by_name.clone(), ", for shop in eu01".to_owned(), false),
-            ("https://one.example", by_name, ", for one.example".to_owned(), true),
+            (&ske, by_server("https://127.0.0.1:6443"), another(&host(&ske))),
+            (&ske, by_name.clone(), ", for shop in eu01".to_owned()),
+            ("https://one.example", by_name, ", for one.example".to_owned()),
         ] {
             let owner = owner_of_server(found, &known);
-            assert_eq!(
-                (owner.describe(), owner.names_another()),
-                (words, names_another),
-                "{found}"
-            );
+            assert_eq!(owner.describe(), words, "{found}");
         }
         assert_eq!(EntryOwner::Unknown.describe(), "");
-        assert!(!EntryOwner::Unknown.names_another());
     }
 }

@@ -7,6 +7,7 @@ mod contexts_tests;
 mod document;
 mod emit;
 mod entry_owner;
+mod listed_files;
 mod merge;
 mod parsed;
 mod plan;
@@ -21,8 +22,9 @@ pub use crate::domain::kubeconfig::document::MAX_BYTES;
 pub use crate::domain::kubeconfig::entry_owner::{
     ClusterIdentity, EntryOwner, is_address_of, name_in_address, server_address,
 };
+pub use crate::domain::kubeconfig::listed_files::{ListedEntries, ListedFile, survey_listed};
 pub use crate::domain::kubeconfig::merge::{
-    MergeOptions, MergeQuery, combine_owners, contents_of_file, entries_named, merge, survey,
+    MergeOptions, MergeQuery, combine_owners, contents_of_file, merge, survey,
 };
 pub use crate::domain::kubeconfig::parsed::{
     InvalidKubeconfig, KubeconfigKind, ParsedKubeconfig, check_context_name, renamed,

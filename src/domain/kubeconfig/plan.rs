@@ -37,12 +37,15 @@ pub struct Plan {
     pub mode: Option<u32>,
     /// Number of contexts with other names, which are unchanged.
     pub others: usize,
-    /// Contexts with other names that change as well, since they share entries ("context dev (user prod)").
+    /// Contexts with other names that change as well, since they share entries ("context dev (user prod)"); also those
+    /// of other files of `$KUBECONFIG`.
     pub sharing: Vec<String>,
     /// Contexts that are lost if a separate file is replaced.
     pub lost: Vec<String>,
     /// Lost fields of replaced entries ("token of user shop").
     pub dropped: Vec<String>,
+    /// The fields lost if the issued kubeconfig shows that the entries belong to another cluster.
+    pub dropped_from_another: Vec<String>,
     /// Existing entries with the requested name ("context shop", "user shop").
     pub taken: Vec<String>,
     /// The cluster that those belong to.
@@ -51,7 +54,7 @@ pub struct Plan {
     pub names: BTreeSet<String>,
     /// Whether there is no kubeconfig yet: the merged one becomes the current context.
     pub blank: bool,
-    /// The existing `current-context`.
+    /// The existing `current-context`; of several files, the one that kubectl reads.
     pub current: Option<String>,
     /// Changes by a renewal in place; before issuing, as far as known.
     pub changes: Vec<ChangedLine>,

@@ -174,16 +174,24 @@ impl<'a> Splice<'a> {
         Some(())
     }
 
-    /// The first dash of a block list, if it is the first of its line: the parser reports it, or what follows it.
+    /// The first dash of a block list, if it is the first of its line: the parser reports it, or what follows it and a
+    /// possible anchor, which may be on a later line, below comments.
     fn dash(&self, list: &YamlNode) -> Option<usize> {
         let start = list.span.start;
-        let dash = if self.text.get(start..)?.starts_with('-') {
-            start
-        } else {
-            self.before(start).rfind('-')?
-        };
-        let between = self.text.get(dash..start)?.trim_start_matches('-');
-        (self.lead(dash).trim().is_empty() && between.trim().is_empty()).then_some(dash)
+        if self.text.get(start..)?.starts_with('-') {
+            return self.lead(start).trim().is_empty().then_some(start);
+        }
+        let mut line = self.line_start(start);
+        let mut content = self.lead(start);
+        while is_comment(content) {
+            let above = self.before(line).strip_suffix(LINE_ENDS)?;
+            let above = above.strip_suffix('\r').unwrap_or(above);
+            line = self.line_start(above.len());
+            content = above.get(line..)?;
+        }
+        let behind = content.trim_start().strip_prefix('-')?;
+        let is_dash = behind.is_empty() || behind.starts_with([' ', '\t']);
+        is_dash.then(|| line + content.len() - content.trim_start().len())
     }
 
     /// An item as JSON, multi-line if its neighbour is.
@@ -291,22 +299,40 @@ impl<'a> Splice<'a> {
             self.edit(value.span.clone(), inline(new, flow));
             return Some(());
         }
+        let is_map = matches!(&value.content, Content::Map(entries, false) if !entries.is_empty());
+        if is_map && is_filled(new) && self.lead(value.span.start).trim().is_empty() {
+            let text = emit::block(new, self.column(value.span.start));
+            let ended = self.before(value.span.end).ends_with(LINE_ENDS);
+            self.edit(value.span.clone(), text + if ended { "\n" } else { "" });
+            return Some(());
+        }
         let end = if value.span.is_empty() { colon } else { value.span.end.max(colon) };
         let ended = end > colon && self.before(end).ends_with(LINE_ENDS);
-        let mut text = self.value_text(key, new, flow);
+        let comment = self.header_comment(colon..value.span.start);
+        let mut text = self.value_text(key, new, flow, comment);
         text.push_str(if ended { "\n" } else { "" });
         self.edit(colon..end, text);
         Some(())
     }
 
-    /// The text after the colon of a key.
-    fn value_text(&self, key: &YamlNode, value: &Value, flow: bool) -> String {
-        let is_filled = value.as_object().is_some_and(|fields| !fields.is_empty());
-        if flow || !is_filled {
-            return format!(" {}", inline(value, flow));
+    /// The text after the colon of a key, with the comment of its line.
+    fn value_text(&self, key: &YamlNode, value: &Value, flow: bool, comment: &str) -> String {
+        if flow || !is_filled(value) {
+            return format!(" {}{comment}", inline(value, flow));
         }
         let indent = self.column(key.span.start) + 2;
-        format!("\n{}{}", " ".repeat(indent), emit::block(value, indent))
+        format!("{comment}\n{}{}", " ".repeat(indent), emit::block(value, indent))
+    }
+
+    /// The comment in the line of a key whose value begins below it, with the blanks before. `between` is what separates
+    /// colon and value.
+    fn header_comment(&self, between: Range<usize>) -> &'a str {
+        let between = self.text.get(between).unwrap_or_default();
+        let Some((line, _below)) = between.split_once(LINE_ENDS) else { return "" };
+        let heads = line.match_indices('#').filter_map(|(at, _)| line.get(..at));
+        let mut heads = heads.filter(|head| head.ends_with([' ', '\t']));
+        let start = heads.next().map_or(line.len(), |head| head.trim_end().len());
+        line.get(start..).unwrap_or_default()
     }
 
     /// Removes the keys of a mapping that are not in the new values.
@@ -371,8 +397,19 @@ impl<'a> Splice<'a> {
     }
 }
 
+/// Whether a line has nothing but a comment.
+fn is_comment(line: &str) -> bool {
+    let content = line.trim_start();
+    content.is_empty() || content.starts_with('#')
+}
+
 fn is_flow(node: &YamlNode) -> bool {
     matches!(node.content, Content::List(_, true) | Content::Map(_, true))
+}
+
+/// Whether it is a mapping that is not empty.
+fn is_filled(value: &Value) -> bool {
+    value.as_object().is_some_and(|fields| !fields.is_empty())
 }
 
 fn keeps_a_key(old: &Value, new: &Map<String, Value>) -> bool {

@@ -12,7 +12,7 @@ use crate::app::kubeconfig::text;
 use crate::app::requests::RequestOwner;
 use crate::app::screen::Clickable;
 use crate::domain::age::{DisplayZone, passed};
-use crate::domain::kubeconfig::{KubeconfigKind, Plan};
+use crate::domain::kubeconfig::{EntryOwner, KubeconfigKind, Plan};
 use crate::domain::lifetime::Lifetime;
 use crate::domain::text::{clean, cut_middle, plural, width};
 use crate::ui::canvas::Canvas;
@@ -261,6 +261,8 @@ impl FormView<'_> {
         let becomes = self.form.becomes_current();
         let ticked = if becomes || self.form.make_current { "[x]" } else { "[ ]" };
         let words = match (becomes, self.cx.columns >= 50) {
+            (true, true) if self.form.is_named_current() => text::NAMED_CURRENT,
+            (true, false) if self.form.is_named_current() => text::NAMED_CURRENT_SHORT,
             (true, true) => text::BECOMES_CURRENT,
             (true, false) => text::BECOMES_CURRENT_SHORT,
             (false, true) => text::MAKE_CURRENT,
@@ -332,13 +334,20 @@ impl FormView<'_> {
             let owner = plan.owner.describe();
             texts.push((text::exists_already(&owner, &names, what), Tone::Warn));
         }
-        if !plan.dropped.is_empty() {
-            texts.push((text::not_kept(names(&plan.dropped)), Tone::Warn));
+        let dropped = dropped(plan);
+        if !dropped.is_empty() {
+            texts.push((text::not_kept(names(dropped)), Tone::Warn));
+        }
+        let may_be_another = matches!(plan.owner, EntryOwner::At(_) | EntryOwner::Alike(_));
+        let more = plan.dropped_from_another.iter().filter(|field| !dropped.contains(field));
+        let more: Vec<String> = more.filter(|_| may_be_another).cloned().collect();
+        if !more.is_empty() {
+            texts.push((text::not_kept_of_another(names(&more)), Tone::Warn));
         }
         if !plan.lost.is_empty() {
             texts.push((lost(&plan.lost).trim().to_owned(), Tone::Warn));
         }
-        if !plan.sharing.is_empty() && self.form.destination == Destination::Merge {
+        if !plan.sharing.is_empty() {
             texts.push((text::also_changes(plan.sharing.join(", ")), Tone::Warn));
         }
         if plan.others > 0 && self.form.destination == Destination::Merge {
@@ -372,7 +381,7 @@ impl FormView<'_> {
                 None => Vec::new(),
             },
             KubeconfigFormStage::Asking { question, .. } => {
-                let words = question_words(question, self.form.plan());
+                let words = question_words(question, self.form);
                 self.cx.marked("?", Tone::Attention, &words)
             }
             KubeconfigFormStage::Issuing(request) => {
@@ -407,14 +416,33 @@ fn names(taken: &[String]) -> String {
     clean(&format!("{} {name}", words.join(", ")))
 }
 
-fn question_words(question: &FormQuestion, plan: Option<&Plan>) -> String {
+/// The fields that replaced entries lose.
+fn dropped(plan: &Plan) -> &[String] {
+    if matches!(plan.owner, EntryOwner::Another(_)) {
+        &plan.dropped_from_another
+    } else {
+        &plan.dropped
+    }
+}
+
+fn question_words(question: &FormQuestion, form: &KubeconfigForm) -> String {
     match question {
         FormQuestion::DisableStaticTokens => text::DISABLES_STATIC_TOKENS.to_owned(),
         FormQuestion::NameConflict(other) => {
-            let Some(plan) = plan else { return String::new() };
+            let Some(plan) = form.plan() else { return String::new() };
             let other = other.as_ref().map(|name| text::another_name(clean(name)));
-            let (names, lost) = (names(&plan.taken), lost(&plan.lost));
-            text::ask_replace(plan.owner.describe(), names, lost, other.unwrap_or_default())
+            let other = other.unwrap_or_default();
+            let mut lost = lost(&plan.lost);
+            if let EntryOwner::Another(who) = &plan.owner
+                && form.issued.is_some()
+            {
+                let dropped = dropped(plan);
+                if !dropped.is_empty() {
+                    lost += &text::also_not_kept(names(dropped));
+                }
+                return text::ask_replace_another(names(&plan.taken), clean(who), lost, other);
+            }
+            text::ask_replace(plan.owner.describe(), names(&plan.taken), lost, other)
         }
         FormQuestion::Discard => text::ASK_CLOSE.to_owned(),
         FormQuestion::Lose => text::ASK_DISCARD.to_owned(),

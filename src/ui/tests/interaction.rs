@@ -486,6 +486,59 @@ fn the_first_context_of_a_new_file_always_becomes_current() {
 }
 
 #[test]
+fn a_context_that_is_current_already_is_told() {
+    let mut state = on_shop();
+    write(&mut state, "K");
+    let plan = |current: &str| Plan {
+        path: "~/.kube/config".into(),
+        current: Some(current.to_owned()),
+        ..Plan::default()
+    };
+    planned(&mut state, plan("another"));
+    assert!(flat(&state).contains("[ ] make it the current context"), "{}", flat(&state));
+    press(&mut state, KeyCode::Esc);
+    write(&mut state, "K");
+    planned(&mut state, plan("shop-prod"));
+    let told = "[x] current, as current-context already names it";
+    assert!(flat(&state).contains(told), "{}", flat(&state));
+    for code in [KeyCode::Tab, KeyCode::Tab, KeyCode::Tab, KeyCode::Char(' ')] {
+        press(&mut state, code);
+    }
+    assert!(flat(&state).contains(told), "{}", flat(&state));
+}
+
+#[test]
+fn cred_09_what_is_lost_if_the_entries_are_of_another_cluster_is_told_before_issuing() {
+    let mut state = on_shop();
+    state.credentials.accesses.clear();
+    write(&mut state, "K");
+    let plan = |owner| Plan {
+        path: "~/.kube/config".into(),
+        exists: true,
+        taken: vec!["cluster shop-prod".into(), "context shop-prod".into()],
+        dropped: vec!["token of user shop-prod".into()],
+        dropped_from_another: vec![
+            "namespace of context shop-prod".into(),
+            "token of user shop-prod".into(),
+        ],
+        owner,
+        ..Plan::default()
+    };
+    planned(&mut state, plan(EntryOwner::At("k.example.com".into())));
+    let shown = flat(&state);
+    assert!(shown.contains("! not kept: token of user shop-prod"), "{shown}");
+    let more =
+        "! not kept if the entries belong to another cluster: namespace of context shop-prod";
+    assert!(shown.contains(more), "{shown}");
+    press(&mut state, KeyCode::Esc);
+    write(&mut state, "K");
+    planned(&mut state, plan(EntryOwner::Another("k.example.com".into())));
+    let shown = flat(&state);
+    let lost = "! not kept: namespace of context shop-prod, token of user shop-prod";
+    assert!(shown.contains(lost), "{shown}");
+}
+
+#[test]
 fn an_open_record_stays_when_new_ones_arrive() {
     let mut state = fleet();
     let record = |text: &str| Record {

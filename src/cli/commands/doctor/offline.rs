@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use crate::app::settings::{ColorDepth, Settings};
 use crate::cli::commands::doctor::{Check, text};
-use crate::cli::config::{Config, ConfigProblem, ConfigSources, Loaded};
+use crate::cli::config::{CA_FILE, Config, ConfigSources, Loaded};
 use crate::cli::settings::read_settings;
 use crate::cli::wiring::{extra_ca, find_kubeconfigs, kubeconfigs_of, usable_folder};
 use crate::clients::http::safe_url;
@@ -61,12 +61,6 @@ pub fn configured(loaded: &Loaded, sources: &ConfigSources<'_>) -> Vec<Check> {
     let config = &loaded.config;
     let note = |note: &String| Check::note(text::CONFIGURATION, note, text::SEE_CHECK);
     let mut checks: Vec<Check> = loaded.notes.iter().map(note).collect();
-    if let Err(problems) = config.keymap() {
-        let bad = |problem: &ConfigProblem| {
-            Check::bad(text::CONFIGURATION, problem.to_string(), text::KEYS_REMEDY)
-        };
-        checks.extend(problems.iter().map(bad));
-    }
     match &config.auth {
         Some(source) => {
             checks.push(Check::good(text::TOKEN_SOURCE, &source.summary));
@@ -143,7 +137,7 @@ pub async fn machine(
     let mut checks = Vec::new();
     match extra_ca(config, sources.home.as_deref(), clock).await {
         Ok(None) => {}
-        Ok(Some(_)) => checks.push(Check::good(text::CA_FILE, config.text("endpoints.ca_file"))),
+        Ok(Some(_)) => checks.push(Check::good(text::CA_FILE, config.text(CA_FILE))),
         Err(failure) => checks.push(Check::failed(text::CA_FILE, &failure)),
     }
     checks.push(terminal(&settings, sources, terminal_problem));

@@ -11,7 +11,6 @@ texts! {
     FILE_NONE = "no home folder is set; no file is read";
     FILE_REMEDY = "`skeys config init` writes one";
     SEE_CHECK = "`skeys config check` lists every value and where it comes from";
-    KEYS_REMEDY = "change [keys] in the configuration";
     TOKEN_SOURCE = "token source";
     SOURCE_NONE = "none is set";
     SOURCE_REMEDY = "run `stackit auth login`, or set another token source (see README)";

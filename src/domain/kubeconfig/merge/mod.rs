@@ -61,7 +61,8 @@ pub struct MergeQuery {
     pub in_place: bool,
 }
 
-const LISTS: [(&str, &str); 3] =
+/// The lists of a kubeconfig, and the word for an entry of each.
+pub(super) const LISTS: [(&str, &str); 3] =
     [("clusters", "cluster"), ("contexts", "context"), ("users", "user")];
 
 /// Finds entries with a name in a file, and merges what was issued, or a sample of it, so that an unmergeable file is
@@ -94,7 +95,8 @@ pub fn survey(
         plan.changes = changed_lines(file.text, &text)?;
     } else if !plan.taken.is_empty() {
         // The issued kubeconfig may show a different owner of these entries.
-        merged(!keeps)?;
+        let (_, other) = merged(!keeps)?;
+        plan.dropped_from_another = if keeps { other } else { plan.dropped.clone() };
     }
     Ok(plan)
 }
@@ -120,15 +122,15 @@ fn keep_likely(entries: &mut Entries, values: &Value) {
 }
 
 /// The names of the entries to write.
-struct Names<'a> {
+pub(super) struct Names<'a> {
     context: &'a str,
-    cluster: Cow<'a, str>,
-    user: Cow<'a, str>,
+    pub(super) cluster: Cow<'a, str>,
+    pub(super) user: Cow<'a, str>,
 }
 
 impl<'a> Names<'a> {
     /// All are the context's name; in place, cluster and user are those used by the existing context.
-    fn of(values: &Value, context: &'a str, in_place: bool) -> Result<Self, Failure> {
+    pub(super) fn of(values: &Value, context: &'a str, in_place: bool) -> Result<Self, Failure> {
         let mut names = Self { context, cluster: context.into(), user: context.into() };
         let contexts = items(values, "contexts");
         let old = match entry_named(values, "contexts", context) {
@@ -139,10 +141,9 @@ impl<'a> Names<'a> {
             }
             Some(_) | None => return Ok(names),
         };
-        let used =
-            |entry: &Value, key: &str| Some(entry.get("context")?.get(key)?.as_str()?.to_owned());
-        names.cluster = used(old, "cluster").map_or(names.cluster, Cow::Owned);
-        names.user = used(old, "user").map_or(names.user, Cow::Owned);
+        let own = |key: &str| used(old, key).map(|name| Cow::Owned(name.to_owned()));
+        names.cluster = own("cluster").unwrap_or(names.cluster);
+        names.user = own("user").unwrap_or(names.user);
         let server_of = |name: &str| {
             let clusters = items(values, "clusters").iter();
             clusters
@@ -152,8 +153,8 @@ impl<'a> Names<'a> {
         };
         let here = server_of(&names.cluster);
         let shares = |entry: &&Value| {
-            used(entry, "user").as_deref() == Some(&*names.user)
-                && used(entry, "cluster").is_none_or(|cluster| server_of(&cluster) != here)
+            used(entry, "user") == Some(&*names.user)
+                && used(entry, "cluster").is_none_or(|cluster| server_of(cluster) != here)
         };
         if let Some(other) = contexts.iter().find(shares) {
             let (user, other) = (clean(&names.user), clean(name_of(other).unwrap_or_default()));
@@ -166,7 +167,7 @@ impl<'a> Names<'a> {
     }
 
     /// In the order of [`LISTS`].
-    fn all(&self) -> [&str; 3] {
+    pub(super) fn all(&self) -> [&str; 3] {
         [&self.cluster, self.context, &self.user]
     }
 
@@ -183,18 +184,6 @@ impl<'a> Names<'a> {
     }
 }
 
-/// Entries with a name, in words, and the cluster they belong to; the file is only read. Empty if it is unreadable.
-pub fn entries_named(
-    existing: &str,
-    context: &str,
-    known: &ClusterIdentity,
-) -> (Vec<String>, EntryOwner) {
-    let plan = ReadFile::read(without_mark(existing).1)
-        .and_then(|file| survey_entries(&file, &Names::of(&file.values, context, false)?, known))
-        .unwrap_or_default();
-    (plan.taken, plan.owner)
-}
-
 fn survey_entries(
     file: &ReadFile<'_>,
     wanted_names: &Names<'_>,
@@ -208,13 +197,15 @@ fn survey_entries(
         }
         if list == "contexts" {
             let others = names.iter().filter(|name| **name != wanted).count();
-            plan.sharing = sharing(&file.values, wanted_names);
+            let named = |(name, what)| format!("context {} ({what})", clean(name));
+            let shared = sharing(&file.values, wanted_names, (true, true));
+            plan.sharing = shared.into_iter().map(named).collect();
             plan.others = others.saturating_sub(plan.sharing.len());
         }
         let named = names.into_iter().filter(|name| !name.is_empty());
         plan.names.extend(named.map(ToOwned::to_owned));
     }
-    plan.owner = owner_of_entries(&file.values, wanted_names, known);
+    plan.owner = owner_of_entries(&file.values, wanted_names, known, &|_| None);
     plan.current = file
         .values
         .get("current-context")
@@ -224,40 +215,59 @@ fn survey_entries(
     Ok(plan)
 }
 
-/// Other contexts that use the cluster or user to be written.
-fn sharing(values: &Value, written: &Names<'_>) -> Vec<String> {
+/// The name of the cluster or user of a context.
+pub(super) fn used<'a>(context: &'a Value, word: &str) -> Option<&'a str> {
+    context.get("context")?.get(word)?.as_str()
+}
+
+/// Other contexts that use the cluster or user to be written, each with what it uses; `writes` tells which of both
+/// take effect.
+pub(super) fn sharing<'a>(
+    values: &'a Value,
+    written: &Names<'_>,
+    writes: (bool, bool),
+) -> Vec<(&'a str, String)> {
     let contexts = items(values, "contexts").iter();
     let others = contexts.filter(|entry| name_of(entry) != Some(written.context));
-    let shared = |entry: &Value| {
-        let uses = entry.get("context")?;
-        let used = |word: &str, name: &str| {
-            let is_used = uses.get(word).and_then(Value::as_str) == Some(name);
+    let shared = |entry: &'a Value| {
+        let uses = |writes: bool, word: &str, name: &str| {
+            let is_used = writes && used(entry, word) == Some(name);
             is_used.then(|| format!("{word} {}", clean(name)))
         };
-        let both = [used("cluster", &written.cluster), used("user", &written.user)];
+        let both =
+            [uses(writes.0, "cluster", &written.cluster), uses(writes.1, "user", &written.user)];
         let both: Vec<String> = both.into_iter().flatten().collect();
-        let name = clean(name_of(entry)?);
-        (!both.is_empty()).then(|| format!("context {name} ({})", both.join(", ")))
+        let name = name_of(entry)?;
+        (!both.is_empty()).then(|| (name, both.join(", ")))
     };
     others.filter_map(shared).collect()
 }
 
-/// The cluster that entries with a name belong to: the cluster entry itself, or the one that their context uses.
-fn owner_of_entries(values: &Value, names: &Names<'_>, known: &ClusterIdentity) -> EntryOwner {
+/// The server of a cluster.
+pub(super) fn server(entry: &Value) -> Option<&str> {
+    entry.get("cluster")?.get("server")?.as_str()
+}
+
+/// The cluster that entries with a name belong to: the cluster entry itself, or the one that their context uses, here
+/// or, with `server_elsewhere`, in another file.
+pub(super) fn owner_of_entries(
+    values: &Value,
+    names: &Names<'_>,
+    known: &ClusterIdentity,
+    server_elsewhere: &dyn Fn(&str) -> Option<String>,
+) -> EntryOwner {
     // Another context may use what is to be replaced.
-    let used = items(values, "contexts").iter().filter_map(|entry| {
-        let uses = entry.get("context")?;
-        let text = |field: &str| uses.get(field).and_then(Value::as_str);
+    let clusters = items(values, "contexts").iter().filter_map(|entry| {
         let is_named = name_of(entry) == Some(names.context);
-        let is_used = text("user") == Some(&names.user) || text("cluster") == Some(&names.cluster);
-        text("cluster").filter(|_| is_named || is_used)
+        let is_used = used(entry, "user") == Some(&names.user)
+            || used(entry, "cluster") == Some(&names.cluster);
+        used(entry, "cluster").filter(|_| is_named || is_used)
     });
-    let told = std::iter::once(&*names.cluster)
-        .chain(used)
-        .filter_map(|name| server(entry_named(values, "clusters", name)?))
-        .map(|server| owner_of_server(server, known))
-        .collect();
-    combine_owners(told)
+    let here = |name: &str| entry_named(values, "clusters", name).and_then(server);
+    let own = here(&names.cluster).map(str::to_owned);
+    let used = clusters.flat_map(|name| [here(name).map(str::to_owned), server_elsewhere(name)]);
+    let told = std::iter::once(own).chain(used).flatten();
+    combine_owners(told.map(|server| owner_of_server(&server, known)).collect())
 }
 
 /// Foreign entries take precedence, since they would be lost.
@@ -283,12 +293,9 @@ pub fn contents_of_file(existing: &str, known: &ClusterIdentity) -> (EntryOwner,
     (owner, contexts)
 }
 
-fn without_mark(text: &str) -> (&str, &str) {
+/// The byte order mark of a text, and the rest.
+pub(super) fn without_mark(text: &str) -> (&str, &str) {
     text.strip_prefix('\u{feff}').map_or(("", text), |text| ("\u{feff}", text))
-}
-
-fn server(entry: &Value) -> Option<&str> {
-    entry.get("cluster")?.get("server")?.as_str()
 }
 
 /// A file as seen by both parsers.

@@ -8,8 +8,8 @@ use crate::domain::cluster::ClusterId;
 use crate::domain::failure::Failure;
 use crate::domain::kubeconfig::document::parse_values;
 use crate::domain::kubeconfig::{
-    ChangedLine, ClusterIdentity, KubeconfigKind, MergeOptions, MergeQuery, ParsedKubeconfig,
-    contents_of_file, entries_named, merge, survey,
+    ChangedLine, ClusterIdentity, KubeconfigKind, ListedFile, MergeOptions, MergeQuery,
+    ParsedKubeconfig, contents_of_file, merge, survey, survey_listed,
 };
 use crate::domain::secret::{Secret, SecretValue};
 use crate::fuzz::{changed_text, fuzz};
@@ -202,7 +202,9 @@ fn fuzz_kubeconfig_merge() {
     fuzz(256, &input, |(text, context, make_current)| {
         let known = ClusterIdentity::Server(SERVER.to_owned());
         contents_of_file(&text, &known);
-        entries_named(&text, context, &known);
+        let listed = |is_target| ListedFile { path: String::new(), text: &text, is_target };
+        let asked = query(context, KubeconfigKind::Admin, make_current);
+        drop(survey_listed(&[listed(true), listed(false)], &asked));
         let Ok(once) = merged(&text, context, make_current) else { return Ok(()) };
         let before = values_of(&text);
         let is_filled = |(list, _): &(&str, &str)| !super::items(&before, list).is_empty();
@@ -218,6 +220,44 @@ fn fuzz_kubeconfig_merge() {
         prop_assert!(login.is_ok(), "{login:?}");
         Ok(())
     });
+}
+
+#[test]
+fn file_19_comments_in_the_line_of_a_changed_value_or_of_a_dash_are_kept() {
+    for (line_end, is_indented) in [("\n", false), ("\r\n", true)] {
+        let indent = if is_indented { "  " } else { "" };
+        let text = format!(
+            "current-context: >- # note 1\n  beta\nclusters: # note 2\n{indent}- # note-3\n{indent}  name: alpha\n{indent}  cluster:\n\
+             {indent}    server: {SERVER}\n{indent}    certificate-authority-data: |  # note 4 # too\n{indent}      QUJD\n\
+             contexts:\n{indent}- # note 5\n\n{indent}  # note 6\n{indent}  name: alpha\n{indent}  context: {{cluster: alpha, user: alpha}}\n\
+             users:\n{indent}- # note 7\n{indent}  name: alpha\n{indent}  user: # note 8\n{indent}    token: t\n"
+        )
+        .replace('\n', line_end);
+        for (context, make_current, notes) in
+            [("alpha", true, 8), ("alpha", false, 8), ("b", true, 8)]
+        {
+            let merged = merged(&text, context, make_current).unwrap();
+            for note in 1..=notes {
+                let found = merged.contains(&format!("# note {note}"))
+                    || merged.contains(&format!("# note-{note}"));
+                assert!(found, "{note}\n{merged}");
+            }
+        }
+    }
+    // A replaced entry of another cluster keeps the comment of its dash.
+    let text = "clusters:\n- # note\n  name: alpha\n  cluster: {server: 'https://k'}\n";
+    assert!(merged(text, "alpha", false).unwrap().contains("- # note\n"));
+    // An entry is added whatever follows the first dash.
+    for dash in ["-", "-  # a-b", "- &a", "- &a # b", "- !!map", "-\n\n  # - b\n"] {
+        for first in ["name: x\n  cluster: {server: h}", "cluster:\n    server: h\n  name: x"] {
+            let text = format!("clusters:\n{dash}\n  {first}\n");
+            let merged = merged(&text, "alpha", false).unwrap();
+            assert!(merged.starts_with(&text), "{merged}");
+        }
+    }
+    // Nothing that looks like a comment but is none.
+    let text = "current-context: >-\n  a # b\n";
+    assert!(!merged(text, "alpha", true).unwrap().contains("# b"));
 }
 
 #[test]
