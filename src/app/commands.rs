@@ -531,6 +531,7 @@ mod tests {
         let failure = Failure::new(FailureKind::NotPossible, "no such file");
         assert!(!answer(&mut state, Err(failure)).iter().any(is_restart));
         assert!(!state.session.quitting && state.notices.errors.len() == 1);
+        assert_eq!(toast(&state), "", "nothing restarts");
         press(&mut state, &[Command::Reload]);
         let effects = answer(&mut state, Ok(()));
         let place = |find: fn(&Effect) -> bool| effects.iter().position(find).unwrap();

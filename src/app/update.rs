@@ -341,6 +341,11 @@ fn answered(
         (RequestOwner::Observer(id), Ok(Answer::Observed(event))) => {
             observing::observed(&mut state.nodes, (&id, request), event, cx);
         }
+        (RequestOwner::Restart, Err(failure)) => {
+            // It says that the dashboard is restarting.
+            cx.notices.toast = None;
+            cx.notices.error(failure);
+        }
         (_, Err(failure)) => cx.notices.error(failure),
         (_, Ok(_)) => cx.notices.error(wrong_answer()),
     }

@@ -167,6 +167,11 @@ pub const STATES: &str =
 const TIMES: &str = "90d, >12h, <2w";
 const KEYS: &str = "phase, project, region, state, age";
 
+/// Whether a word is a valid term, without its negation.
+pub fn is_term(word: &str) -> bool {
+    term(word).is_some()
+}
+
 fn term(word: &str) -> Option<Term> {
     match word {
         "stuck" => return Some(Term::Stuck),

@@ -358,6 +358,20 @@ mod tests {
         };
         assert_eq!(filter("project:sh").as_deref(), Some("project:shop"));
         assert_eq!(filter("proj").as_deref(), Some("project:shop"), "it is not typed to its end");
+        for (query, expected) in [
+            ("due", "due"),
+            ("du", "due"),
+            ("!due", "!due"),
+            ("!phase:completed", "!phase:completed"),
+            ("!phase completed", "!phase:completed"),
+            ("~shpd", "~shpd"),
+            ("phase prepared project shop", "phase:prepared project:shop"),
+            ("stuck age >90d", "stuck age:>90d"),
+            ("phase prepared prod", "phase:prepared prod"),
+        ] {
+            assert_eq!(filter(query).as_deref(), Some(expected), "{query}");
+        }
+        assert_eq!(filter("complete due"), None, "a filter begins with a term");
         let command = |query: &str| match first(query) {
             Some(PaletteItem::Command(found)) => Some(found.id),
             _ => None,

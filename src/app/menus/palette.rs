@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use crate::app::fleet::filter::{PHASES, STATES};
+use crate::app::fleet::filter::{PHASES, STATES, is_term};
 use crate::app::fleet::state::Fleet;
 use crate::app::keymap::{BINDINGS, Binding, Command, HelpSection, KeyContext};
 use crate::app::menus::scope::{self, ScopeItem};
@@ -99,20 +99,36 @@ fn cluster_rank(id: &ClusterId, wanted: &str) -> Option<Rank> {
 /// Filter keys with known values.
 const FILTER_KEYS: [&str; 5] = ["phase", "state", "region", "project", "age"];
 
+/// The query as a filter, if it begins with a term.
+fn whole_filter(wanted: &str) -> Option<String> {
+    let mut words: Vec<String> = Vec::new();
+    let mut rest = wanted.split_whitespace();
+    while let Some(word) = rest.next() {
+        let is_key = FILTER_KEYS.contains(&word.trim_start_matches('!'));
+        let value = if is_key { rest.next() } else { None };
+        words.push(value.map_or_else(|| word.to_owned(), |value| format!("{word}:{value}")));
+    }
+    let is_filter = |word: &String| {
+        word.starts_with(['!', '~']) && word.len() > 1 || is_term(word.trim_start_matches('!'))
+    };
+    words.first().is_some_and(is_filter).then(|| words.join(" "))
+}
+
 /// The named filters: one for each known value, or for the entered value.
 fn filters(wanted: &str, fleet: &Fleet) -> Vec<(Rank, String)> {
     let (key, value) = wanted.split_once([' ', ':']).unwrap_or((wanted, ""));
+    let is_one_value = FILTER_KEYS.contains(&key) && !value.trim().contains(' ');
+    if let Some(filter) = whole_filter(wanted).filter(|_| !is_one_value) {
+        return vec![(Rank::Whole, filter)];
+    }
     if FILTER_KEYS.contains(&key) {
         let found = filters_of(key, value.trim(), fleet);
         return found.into_iter().map(|filter| (Rank::Whole, filter)).collect();
     }
     // One letter matches too many.
     let is_begun = |name: &&str| wanted.len() > 1 && name.starts_with(wanted);
-    let words = ["stuck", "marked"].into_iter().filter(is_begun);
-    let words = words.map(|word| {
-        let rank = if word == wanted { Rank::Whole } else { Rank::Begins };
-        (rank, word.to_owned())
-    });
+    let words = ["stuck", "due", "marked"].into_iter().filter(is_begun);
+    let words = words.map(|word| (Rank::Begins, word.to_owned()));
     let keys = FILTER_KEYS.into_iter().filter(is_begun);
     let keys = keys.flat_map(|key| filters_of(key, "", fleet));
     words.chain(keys.map(|filter| (Rank::Begins, filter))).collect()
