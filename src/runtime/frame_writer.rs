@@ -2,7 +2,7 @@
 //! same, and moves the cursor the shortest way, which may rewrite what is there. Long runs of blanks are erased. Each
 //! frame is one write, and assumes nothing about cursor and style of the terminal.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, Write};
 
 use ratatui::backend::{Backend, ClearType, CrosstermBackend, WindowSize};
@@ -42,6 +42,70 @@ impl<W: Write> FrameWriter<W> {
         Self { inner: CrosstermBackend::new(out), frame: Vec::new(), shown: BTreeMap::new() }
     }
 
+    /// Erases rows, in which a terminal may show parts of a character in further columns. Returns the content together
+    /// with everything else that these rows show.
+    fn erase(
+        &mut self,
+        rows: &BTreeSet<u16>,
+        content: &[(u16, u16, &Cell)],
+    ) -> BTreeMap<(u16, u16), Cell> {
+        let mut cells: BTreeMap<_, _> =
+            content.iter().map(|(x, y, cell)| ((*y, *x), (*cell).clone())).collect();
+        for row in rows {
+            let line = row.saturating_add(1);
+            self.frame.extend_from_slice(format!("\x1b[0m\x1b[{line};1H\x1b[2K").as_bytes());
+        }
+        let (erased, kept): (BTreeMap<_, _>, BTreeMap<_, _>) =
+            std::mem::take(&mut self.shown).into_iter().partition(|((y, _), _)| rows.contains(y));
+        self.shown = kept;
+        for (position, cell) in erased {
+            cells.entry(position).or_insert(cell);
+        }
+        // The further columns of a wide character are not drawn.
+        let mut end = (0, 0);
+        cells.retain(|(y, x), cell| {
+            let is_covered = rows.contains(y) && (*y, *x) < end;
+            if !is_covered {
+                end = (*y, x.saturating_add(columns_of(cell)));
+            }
+            !is_covered
+        });
+        cells
+    }
+
+    /// Writes cells, in the order of the screen.
+    fn write(&mut self, content: &[(u16, u16, &Cell)]) {
+        let mut rest = content;
+        let mut pen = None;
+        let mut cursor = None;
+        while let Some((x, y, cell)) = rest.first().copied() {
+            self.go(cursor, Position { x, y }, pen);
+            if !pen.is_some_and(|pen: Pen| pen.draws(cell)) {
+                change_pen(&mut self.frame, pen, Pen::of(cell));
+                pen = Some(Pen::of(cell));
+            }
+            let blanks = self.blanks(rest);
+            let (drawn, after) = rest.split_at(if blanks > FEW_BLANKS { blanks } else { 1 });
+            if let [.., (last, ..)] = drawn
+                && blanks > FEW_BLANKS
+            {
+                let columns = last - x + 1;
+                self.frame.extend_from_slice(format!("\x1b[{columns}X").as_bytes());
+                cursor = Some(Position { x, y });
+            } else {
+                self.frame.extend_from_slice(cell.symbol().as_bytes());
+                let next = Position { x: x.saturating_add(columns_of(cell)), y };
+                cursor = Some(next).filter(|_| !has_doubtful_width(cell));
+            }
+            for (x, _, cell) in drawn {
+                for x in *x..x.saturating_add(columns_of(cell).max(1)) {
+                    self.shown.insert((y, x), (*cell).clone());
+                }
+            }
+            rest = after;
+        }
+    }
+
     /// Moves the cursor.
     fn go(&mut self, from: Option<Position>, to: Position, pen: Option<Pen>) {
         let jump = jump(from, to);
@@ -58,7 +122,8 @@ impl<W: Write> FrameWriter<W> {
         }
         let mut cells = (from.x..to.x).map(|x| self.shown(x, to.y));
         // A gap must not end inside a wide character.
-        let fits = |cell: &Cell| columns_of(cell) == 1 && pen.draws(cell);
+        let fits =
+            |cell: &Cell| columns_of(cell) == 1 && !has_doubtful_width(cell) && pen.draws(cell);
         cells.try_fold(String::new(), |gap, cell| fits(cell).then(|| gap + cell.symbol()))
     }
 
@@ -86,6 +151,11 @@ impl<W: Write> FrameWriter<W> {
 /// Width of a cell in columns.
 fn columns_of(cell: &Cell) -> u16 {
     u16::try_from(cell.symbol().width()).unwrap_or(1)
+}
+
+/// Whether terminals disagree about the columns of a cell: some draw the parts of a composed character side by side.
+fn has_doubtful_width(cell: &Cell) -> bool {
+    cell.symbol().chars().nth(1).is_some()
 }
 
 impl Pen {
@@ -120,33 +190,13 @@ impl<W: Write> Backend for FrameWriter<W> {
         I: Iterator<Item = (u16, u16, &'a Cell)>,
     {
         let content: Vec<_> = content.collect();
-        let mut rest = content.as_slice();
-        let mut pen = None;
-        let mut cursor = None;
-        while let Some((x, y, cell)) = rest.first().copied() {
-            self.go(cursor, Position { x, y }, pen);
-            if !pen.is_some_and(|pen: Pen| pen.draws(cell)) {
-                change_pen(&mut self.frame, pen, Pen::of(cell));
-                pen = Some(Pen::of(cell));
-            }
-            let blanks = self.blanks(rest);
-            let (drawn, after) = rest.split_at(if blanks > FEW_BLANKS { blanks } else { 1 });
-            if let [.., (last, ..)] = drawn
-                && blanks > FEW_BLANKS
-            {
-                let columns = last - x + 1;
-                self.frame.extend_from_slice(format!("\x1b[{columns}X").as_bytes());
-                cursor = Some(Position { x, y });
-            } else {
-                self.frame.extend_from_slice(cell.symbol().as_bytes());
-                cursor = Some(Position { x: x.saturating_add(columns_of(cell)), y });
-            }
-            for (x, _, cell) in drawn {
-                for x in *x..x.saturating_add(columns_of(cell).max(1)) {
-                    self.shown.insert((y, x), (*cell).clone());
-                }
-            }
-            rest = after;
+        let is_replaced = |(x, y, _): &&(u16, u16, &Cell)| has_doubtful_width(self.shown(*x, *y));
+        let rows: BTreeSet<u16> = content.iter().filter(is_replaced).map(|(_, y, _)| *y).collect();
+        if rows.is_empty() {
+            self.write(&content);
+        } else {
+            let cells = self.erase(&rows, &content);
+            self.write(&cells.iter().map(|((y, x), cell)| (*x, *y, cell)).collect::<Vec<_>>());
         }
         Ok(())
     }
@@ -354,13 +404,14 @@ mod tests {
             vec![Modifier::BOLD, Modifier::ITALIC, Modifier::UNDERLINED, Modifier::REVERSED],
             0..4,
         );
-        let cell =
-            ("[a-c ]", color.clone(), color, modifier).prop_map(|(symbol, fg, bg, modifiers)| {
+        let cell = ("[a-c ]|e\u{301}", color.clone(), color, modifier).prop_map(
+            |(symbol, fg, bg, modifiers)| {
                 let mut cell = Cell::default();
                 cell.set_symbol(&symbol).set_fg(fg).set_bg(bg);
                 cell.modifier = modifiers.into_iter().fold(Modifier::empty(), |all, one| all | one);
                 cell
-            });
+            },
+        );
         // Runs of equal cells, for long blanks and long texts.
         let run = (cell, 1..30_usize).prop_map(|(cell, count)| vec![cell; count]);
         prop::collection::vec(run, AREA.area() as usize)
@@ -415,6 +466,26 @@ mod tests {
         let long = Buffer::with_lines(["x".repeat(SMALL + 1)]);
         let bytes = written(&[&long]);
         assert!(bytes.starts_with(b"\x1b[?2026h") && bytes.ends_with(b"\x1b[?2026l"));
+    }
+
+    #[test]
+    fn tty_12_nothing_stays_of_a_composed_character_that_a_terminal_draws_wider() {
+        let before = Buffer::with_lines(["> e\u{301}x end", "next"]);
+        let after = Buffer::with_lines([">    end", "next"]);
+        assert_eq!(
+            String::from_utf8(written(&[&before])).unwrap(),
+            "\u{1b}[1;1H\u{1b}[0m> e\u{301}\u{1b}[1;4Hx end\r\nnext",
+            "what follows has its own column"
+        );
+        let bytes = change(&before, &after);
+        assert!(bytes.starts_with("\u{1b}[0m\u{1b}[1;1H\u{1b}[2K"), "{bytes:?}");
+        assert!(bytes.contains('>') && bytes.contains("end") && !bytes.contains("next"));
+        let mut terminal = terminal();
+        terminal.process(&written(&[&before]));
+        // A terminal that shows the accent in a column of its own.
+        terminal.process("\u{1b}[1;3He'x end".as_bytes());
+        terminal.process(bytes.as_bytes());
+        assert_eq!(terminal.screen().contents().trim_end(), ">    end\nnext");
     }
 
     proptest! {
