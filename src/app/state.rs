@@ -225,6 +225,7 @@ impl State {
         Evidence {
             credentials: self.credentials.of(cluster),
             files: self.inventory.files.clone(),
+            more_files: self.shared.settings.more_files(&self.credentials),
             not_read: self.inventory.not_read.clone(),
             skew: self.fleet.skew.unwrap_or_default(),
             checklist: self.checklist.known(&cluster.id, snapshot.as_deref()),

@@ -285,6 +285,7 @@ fn answered(
             let outcome = of_kind!(answer, Answer::Rotation(outcome) => outcome)
                 .unwrap_or_else(|failure| RotateOutcome::Unknown(failure, None));
             if let RotateOutcome::FilesChanged(files) = &outcome {
+                (state.inventory.read_by, state.inventory.not_read) = (request, None);
                 take_files(state, Arc::clone(files));
             }
             let (sent, cx) = ((&cluster, step, request), context!(state, out));
@@ -303,7 +304,11 @@ fn answered(
         }
         (RequestOwner::Checklist(id), answer) => {
             let result = of_kind!(answer, Answer::Checklist(list) => list);
-            state.checklist.local.insert(id, result);
+            let changes = |owner: &RequestOwner| matches!(owner, RequestOwner::ChecklistChange { cluster, .. } if *cluster == id);
+            // The result of a write in progress is newer.
+            if !state.requests.open().any(|(_, owner)| changes(owner)) {
+                state.checklist.local.insert(id, result);
+            }
         }
         (RequestOwner::ChecklistChange { cluster, dialog }, answer) => {
             let result = of_kind!(answer, Answer::Checklist(list) => list);

@@ -121,6 +121,8 @@ struct Inner {
     write_ended: Notify,
     save_failed: AtomicBool,
     lock_noted: AtomicBool,
+    /// Held while the kubeconfig files are read: a file system that hangs occupies one thread only.
+    inventory_lock: Arc<Mutex<()>>,
     /// Serialize our own writers: file locks exclude other processes only.
     journal_lock: Mutex<()>,
     state_lock: Mutex<()>,
@@ -143,6 +145,7 @@ impl Performer {
             write_ended: Notify::new(),
             save_failed: AtomicBool::new(false),
             lock_noted: AtomicBool::new(false),
+            inventory_lock: Arc::default(),
             journal_lock: Mutex::new(()),
             state_lock: Mutex::new(()),
         }))
@@ -598,8 +601,20 @@ impl Performer {
     }
 
     async fn read_inventory(&self, more: Vec<String>) -> Result<Vec<FoundFile>, Failure> {
-        let kubeconfigs = self.0.services.kubeconfigs.clone();
-        self.run_blocking("kubeconfigs of this machine", move || kubeconfigs.find_all(&more)).await
+        let services = &self.0.services;
+        let reading = tokio::select! {
+            reading = Arc::clone(&self.0.inventory_lock).lock_owned() => reading,
+            () = services.clock.sleep(FILE_LIMIT) => {
+                return Err(Failure::new(FailureKind::File, "an earlier attempt to read them still waits"));
+            }
+        };
+        let kubeconfigs = services.kubeconfigs.clone();
+        let find = move || {
+            let files = kubeconfigs.find_all(&more);
+            drop(reading);
+            files
+        };
+        self.run_blocking("kubeconfigs of this machine", find).await
     }
 
     async fn rotate(

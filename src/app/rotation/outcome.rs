@@ -90,7 +90,7 @@ pub fn answered(
             pending.ignore_reads_through = ignore_reads_through;
             pending.due = now.monotonic;
             if let Some(dialog) = rotation.dialog_about(id) {
-                dialog.stage = RotationDialogStage::ReadingBack;
+                dialog.enter(RotationDialogStage::ReadingBack, cx.shared.guard());
             } else {
                 let noun = step.pick("start", "completion");
                 cx.toast(text::unclear(cx.fleet.label(id), noun));
@@ -123,6 +123,7 @@ pub fn answered(
         RotateOutcome::Refused(failure) => {
             let text = text::log_refused(&failure);
             fail(rotation, &sent, (text, failure), waited_for, cx);
+            rotation.dialog_about(id).into_iter().for_each(|dialog| dialog.was_refused = true);
             // A proxy may have refused what SKE has carried out.
             cx.read_cluster(id, ignore_reads_through);
         }
@@ -258,11 +259,14 @@ fn check_dialog(
     let Some(dialog) = rotation.dialog_about(&cluster.id) else { return };
     let is_checking = matches!(dialog.stage, RotationDialogStage::Reading);
     let is_no_check = is_checking && request <= dialog.ignore_reads_through;
-    if matches!(dialog.stage, RotationDialogStage::Failed(_))
+    if let RotationDialogStage::Failed(failure) = &mut dialog.stage
+        && dialog.was_refused
         && dialog.shown.rotation.phase != cluster.rotation.phase
+        && cx.fleet.entries.get(&cluster.id).is_none_or(|entry| entry.stale_since.is_none())
     {
-        let text = text::failed_but_shown(cluster.rotation.phase.label());
-        dialog.enter(RotationDialogStage::Done(text), cx.shared.guard());
+        let phase = cluster.rotation.phase.label();
+        failure.message = text::refused_but_shown(&failure.message, phase);
+        (dialog.was_refused, dialog.scroll) = (false, 0);
         return;
     }
     if is_before_step || is_no_check || !dialog.stage.is_open() {

@@ -80,7 +80,7 @@ texts! {
     checking_effect(effect) = "SKE gave no clear answer. Checking whether {effect} …";
     type_name(name, step) = "type {name} to {step}: ";
     FILES_CHANGED = "The kubeconfig files on this machine have changed.";
-    failed_but_shown(phase) = "The request failed, but SKE now shows {phase}.";
+    refused_but_shown(refusal, phase) = "{refusal}. SKE now shows {phase}: the step may have been carried out.";
     terminal_too_small(columns, rows) =
         "the terminal is too small to show what stops working; {columns}x{rows} at least";
     accept(findings) = "accept the risk ({findings})";

@@ -39,6 +39,7 @@ pub fn open(rotation: &mut RotationState, step: Step, shown: Cluster, cx: &mut U
         shown,
         evidence: Evidence::default(),
         evaluated: None,
+        was_refused: false,
         ignore_reads_through: opened_at,
         checked: None,
         wants_name,
@@ -155,7 +156,7 @@ fn press(rotation: &mut RotationState, cx: &mut UpdateContext<'_>) {
         dialog.typed_note = Some(problem);
         return;
     }
-    if dialog.focus == Focus::Accept {
+    if dialog.focus == Focus::Accept && !dialog.breaking().is_empty() {
         // The focus stays: repeated Enter must not lead from accepting breakage to the confirm button.
         dialog.accepted = if dialog.is_accepted() { Vec::new() } else { dialog.breaking() };
         return;
@@ -206,13 +207,14 @@ fn send(rotation: &mut RotationState, cx: &mut UpdateContext<'_>) {
     }
     let id = shown.id.clone();
     let (before, shown) = (shown.rotation.clone(), Box::new(shown.clone()));
-    let Evidence { files, credentials, .. } = &dialog.evidence;
-    let seen = files.as_ref().map(|files| {
-        let more = cx.shared.settings.more_files(credentials);
-        Box::new(SeenFiles { files: Arc::clone(files), more, credentials: credentials.clone() })
+    let Evidence { files, not_read, more_files, credentials, .. } = &dialog.evidence;
+    // If they cannot be read, the dialog says so.
+    let seen = files.as_ref().filter(|_| not_read.is_none()).map(|files| {
+        let (more, credentials) = (more_files.clone(), credentials.clone());
+        Box::new(SeenFiles { files: Arc::clone(files), more, credentials })
     });
     let owner = RequestOwner::Rotation { cluster: id.clone(), step };
-    let accepted: Vec<String> = dialog.accepted.iter().map(findings_text::finding).collect();
+    let accepted: Vec<String> = dialog.breaking().iter().map(findings_text::finding).collect();
     let log = with_accepted(&text::log_request(step), &accepted);
     let findings = dialog.findings.iter().map(findings_text::marked).collect();
     let started = before.start().filter(|_| step == Step::Complete);
@@ -232,8 +234,7 @@ fn send(rotation: &mut RotationState, cx: &mut UpdateContext<'_>) {
         due: Duration::MAX,
     };
     rotation.pending.insert(id, pending);
-    dialog.stage = RotationDialogStage::Sending;
-    dialog.focus = Focus::Cancel;
+    dialog.enter(RotationDialogStage::Sending, cx.shared.guard());
 }
 
 fn copy(dialog: &RotationDialog, cx: &mut UpdateContext<'_>) {

@@ -58,7 +58,7 @@ pub fn in_cluster(
         });
     }
     out.extend(has_unclear_pods.then_some(Finding::UnclearPods));
-    out.extend(unseen.into_iter().map(|(kind, why)| Finding::KindUnseen(kind, why)));
+    out.extend(unseen.into_iter().map(|(kind, why)| Finding::InClusterUnseen(kind, why)));
     out.extend(certificates.is_none().then_some(Finding::RequestsUnseen));
     out
 }

@@ -132,6 +132,8 @@ pub enum Finding {
     /// Kinds whose first list is in progress.
     BeingRead(Vec<&'static str>),
     KindUnseen(&'static str, Unseen),
+    /// A kind that tells what *complete* breaks in the cluster.
+    InClusterUnseen(&'static str, Unseen),
     /// Unschedulable nodes that the platform is not removing.
     CordonedNodes(NameSample),
     MisconfiguredPdbs(NameSample),
@@ -177,6 +179,27 @@ impl Finding {
                 | Self::NodesBeforeStart(_)
                 | Self::OpenClients(_)
                 | Self::ClusterUnseen { step: Step::Complete, .. }
+                | Self::InClusterUnseen(..)
+                | Self::RequestsUnseen
+        )
+    }
+
+    /// Whether consent to one of them is consent to the other: why the cluster is not observed may change.
+    pub fn is_same_risk(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::ClusterUnseen { .. }, Self::ClusterUnseen { .. }) => true,
+            (Self::InClusterUnseen(kind, _), Self::InClusterUnseen(other, _)) => kind == other,
+            (one, other) => one == other,
+        }
+    }
+
+    /// Whether it still holds if the cluster was observed earlier: only a new credential changes it.
+    pub fn is_lasting(&self) -> bool {
+        matches!(
+            self,
+            Self::TokensInUse(_)
+                | Self::UnclearTokens { in_use: true, .. }
+                | Self::BreakingCertificates(_)
         )
     }
 
@@ -205,6 +228,7 @@ impl Finding {
             | Self::PdbsNotVisible
             | Self::BeingRead(_)
             | Self::KindUnseen(..)
+            | Self::InClusterUnseen(..)
             | Self::UnreadablePdbs(_)
             | Self::NodesOfUnknownAge(_) => FindingMark::Unknowable,
             Self::State(_)

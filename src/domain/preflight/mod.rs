@@ -30,6 +30,8 @@ pub struct Evidence {
     pub credentials: Credentials,
     /// The kubeconfig files of this machine; `None` until they are read.
     pub files: Option<Arc<[FoundFile]>>,
+    /// What is read beside the default files, in shown form.
+    pub more_files: Vec<String>,
     /// Why they could not be read when that was tried last, in a clause.
     pub not_read: Option<String>,
     /// SKE's clock minus this machine's: what SKE issued expires by its clock.
@@ -152,7 +154,8 @@ pub fn findings(
     out
 }
 
-/// What was found in the cluster. What broke when it was last observed does so still.
+/// What was found in the cluster. If it is not observed now: the tokens and certificates that were found last, since no
+/// step makes them survive; nodes and pods may have been replaced.
 fn find_in_cluster(
     cluster: &Cluster,
     evidence: &Evidence,
@@ -162,9 +165,12 @@ fn find_in_cluster(
     let Some(seen) = current.or(evidence.last_snapshot.as_deref()) else { return Vec::new() };
     let context = evidence.credentials.kubectl_context(cluster, evidence.files(), there);
     let context = (context.as_ref(), there);
-    let mut out = nodes::before_complete(cluster, seen, now);
-    out.extend(credentials::in_cluster(cluster, &evidence.credentials, seen, context));
-    out.retain(|finding| current.is_some() || finding.breaks());
+    let mut out = credentials::in_cluster(cluster, &evidence.credentials, seen, context);
+    if current.is_some() {
+        out.extend(nodes::before_complete(cluster, seen, now));
+    } else {
+        out.retain(Finding::is_lasting);
+    }
     out
 }
 
