@@ -32,6 +32,7 @@ use crate::app::{
     actions, checklist, configuration, credentials, fleet, kubeconfig, log, menus, mouse, overlays,
     rotation,
 };
+use crate::domain::checklist::LocalChecklist;
 use crate::domain::cluster::{ClusterId, Scope};
 use crate::domain::credential::{Credentials, FoundFile};
 use crate::domain::failure::{Failure, FailureKind};
@@ -303,12 +304,7 @@ fn answered(
             credentials::update::tried(&mut state.inventory, &id, tried, cx);
         }
         (RequestOwner::Checklist(id), answer) => {
-            let result = of_kind!(answer, Answer::Checklist(list) => list);
-            let changes = |owner: &RequestOwner| matches!(owner, RequestOwner::ChecklistChange { cluster, .. } if *cluster == id);
-            // The result of a write in progress is newer.
-            if !state.requests.open().any(|(_, owner)| changes(owner)) {
-                state.checklist.local.insert(id, result);
-            }
+            checklist_read(state, id, of_kind!(answer, Answer::Checklist(list) => list));
         }
         (RequestOwner::ChecklistChange { cluster, dialog }, answer) => {
             let result = of_kind!(answer, Answer::Checklist(list) => list);
@@ -381,6 +377,14 @@ fn inventory_read(state: &mut State, request: RequestId, read: Result<Vec<FoundF
                 state.notices.error(failure);
             }
         }
+    }
+}
+
+/// Takes the checklist of this machine, unless a write is in progress, whose result is newer.
+fn checklist_read(state: &mut State, id: ClusterId, read: Result<LocalChecklist, Failure>) {
+    let changes = |owner: &RequestOwner| matches!(owner, RequestOwner::ChecklistChange { cluster, .. } if *cluster == id);
+    if !state.requests.open().any(|(_, owner)| changes(owner)) {
+        state.checklist.local.insert(id, read);
     }
 }
 

@@ -98,6 +98,7 @@ pub fn found_context(
         exec_cluster: None,
         sign_in,
         unusable: None,
+        missing_program: None,
         other_file: None,
     }
 }

@@ -19,10 +19,12 @@ use crate::runtime::loop_input::{LoopInput, LoopSender};
 pub fn handled() -> impl Iterator<Item = c_int> {
     let ignored = ignored();
     let ends = [Signal::TERM, Signal::INT, Signal::HUP, Signal::QUIT, Signal::ABORT];
-    ends.map(Signal::as_raw).into_iter().filter(move |number| {
-        let bit = u32::try_from(number - 1).unwrap_or(0);
-        ignored.checked_shr(bit).unwrap_or(0) & 1 == 0
-    })
+    ends.into_iter().filter(move |signal| !is_in(ignored, *signal)).map(Signal::as_raw)
+}
+
+fn is_in(mask: u64, signal: Signal) -> bool {
+    let bit = u32::try_from(signal.as_raw() - 1).unwrap_or(0);
+    mask.checked_shr(bit).unwrap_or(0) & 1 == 1
 }
 
 /// Bit mask of ignored signals, the lowest bit for signal 1; 0 if unknown.
@@ -35,6 +37,10 @@ fn ignored() -> u64 {
 /// A write beyond the limit for file sizes (`ulimit -f`) fails like one on a full disk. By default, a signal would end the
 /// program in the middle of it. Other programs that it starts are not affected: a handler does not survive `exec`.
 pub fn survive_file_size_limit() {
+    // An ignored signal has the same effect, and is left to these programs.
+    if is_in(ignored(), Signal::XFSZ) {
+        return;
+    }
     // Fails only for signals that cannot be handled.
     let _unhandled =
         signal_hook::flag::register(Signal::XFSZ.as_raw(), Arc::new(AtomicBool::new(false)));

@@ -68,7 +68,7 @@ impl Kubeconfigs {
         if self.lacks("stackit") {
             let all = files.iter_mut().filter_map(|file| file.contexts.as_mut().ok()).flatten();
             for context in all.filter(|context| context.is_stackit()) {
-                context.unusable.get_or_insert_with(|| "stackit is not in PATH".to_owned());
+                context.missing_program = Some("stackit".to_owned());
             }
         }
         files
@@ -328,9 +328,9 @@ mod tests {
         let why = |path: Option<&str>| -> Vec<Option<String>> {
             let all = Kubeconfigs::new(Some(home.path().to_owned()), None, Clock::machine());
             let found = all.with_programs(path.map(str::to_owned)).find_all(&[]);
-            found.into_iter().map(|file| file.contexts.unwrap().remove(0).unusable).collect()
+            found.into_iter().map(|file| file.contexts.unwrap().remove(0).missing_program).collect()
         };
-        let missing = [Some("stackit is not in PATH".to_owned()), None, None];
+        let missing = [Some("stackit".to_owned()), None, None];
         let path = format!("/nowhere:{}", programs.display());
         assert_eq!(why(Some(&path)), missing);
         assert_eq!(why(Some("")), missing);

@@ -31,6 +31,8 @@ pub struct CredentialsReport {
     pub cluster: Cluster,
     /// By SKE's clock.
     pub now: Timestamp,
+    /// Whether a kubeconfig proves that SKE reports an older state of the rotation.
+    pub is_outdated: bool,
     pub known: Vec<(KnownCredential, Option<Trial>)>,
     pub files: Arc<[FoundFile]>,
     /// Why the kubeconfig files as a whole could not be read, in a clause.
@@ -71,11 +73,20 @@ impl CredentialsReport {
         };
         self.not_recorded.is_some()
             || self.no_files.is_some()
-            || !self.cluster.rotation.is_clear()
+            || self.rotation_doubt().is_some()
             || self.files.iter().any(|file| file.contexts.is_err())
             || self.known.iter().any(unclear)
             || self.in_cluster.as_ref().map_or(true, |inside| !inside.is_complete())
             || !self.checklist.is_current
+    }
+
+    /// Why the state of the rotation is not certain.
+    fn rotation_doubt(&self) -> Option<&'static str> {
+        if self.cluster.rotation.is_clear() {
+            self.is_outdated.then_some(text::ROTATION_OUTDATED)
+        } else {
+            Some(text::ROTATION_UNCLEAR)
+        }
     }
 
     /// Clients that do not have credentials of the open rotation yet.
@@ -130,9 +141,7 @@ fn has_stale_logins(report: &CredentialsReport) -> bool {
 /// Notes about files and about the cluster's own API, each with a mark.
 pub fn notes(report: &CredentialsReport) -> Vec<(char, String)> {
     let mut notes = Vec::new();
-    if !report.cluster.rotation.is_clear() {
-        notes.push(('?', text::ROTATION_UNCLEAR.to_owned()));
-    }
+    notes.extend(report.rotation_doubt().map(|why| ('?', why.to_owned())));
     for (known, trial) in &report.known {
         let location = known.location.describe();
         match trial {
@@ -275,7 +284,7 @@ pub fn json(report: &CredentialsReport) -> String {
         "at": report.now.to_string(),
         "phase": cluster.rotation.phase.api_word(),
         "started": cluster.rotation.initiated.map(|at| at.to_string()),
-        "rotation_unclear": !cluster.rotation.is_clear(),
+        "rotation_unclear": report.rotation_doubt().is_some(),
         "breaks": report.breaks(),
         "everything_checked": !report.is_incomplete(),
         "records_not_read": report.not_recorded,
@@ -314,8 +323,8 @@ fn findings(report: &CredentialsReport) -> Table {
     let mut unchecked = |place: &str, why: String| {
         add(text::NOT_CHECKED, place.to_owned(), None, unknown, why);
     };
-    if !report.cluster.rotation.is_clear() {
-        unchecked(text::PLACE_ROTATION, text::ROTATION_UNCLEAR.to_owned());
+    if let Some(why) = report.rotation_doubt() {
+        unchecked(text::PLACE_ROTATION, why.to_owned());
     }
     if let Some(why) = &report.no_files {
         unchecked(text::PLACE_FILES, why.clone());

@@ -116,6 +116,8 @@ texts! {
     FILE_NOT_READ = "skeys saved it there; the file has not been read";
     DATED_AFTER = "dated after the start; dates alone prove nothing";
     DATED_BEFORE = "dated before the start; dates alone prove nothing";
+    ROTATION_OUTDATED = "SKE reports an older state of the rotation than a kubeconfig proves";
+    missing_program(program) = "{program} is not in PATH";
     ROTATION_UNCLEAR = "the phase or the start of the rotation is unknown";
     NOT_RECORDED = "skeys issued it, but its certificates are not on record";
     ITS_RECORD = "as recorded when skeys issued it";
@@ -329,6 +331,8 @@ fn one(reasons: &VerdictReason) -> String {
         VerdictReason::Dates { after_start: true } => DATED_AFTER,
         VerdictReason::Dates { after_start: false } => DATED_BEFORE,
         VerdictReason::RotationUnclear => ROTATION_UNCLEAR,
+        VerdictReason::RotationOutdated => ROTATION_OUTDATED,
+        VerdictReason::MissingProgram(program) => return missing_program(program),
         VerdictReason::NotRecorded => NOT_RECORDED,
         VerdictReason::NoRegion => NO_REGION,
         VerdictReason::Unusable(why) => return unusable(why),

@@ -72,6 +72,7 @@ fn credentials_report(state: &State, cluster: &Cluster) -> CredentialsReport {
     CredentialsReport {
         cluster: cluster.clone(),
         now: state.server_now(),
+        is_outdated: state.credentials.is_outdated(cluster),
         known: state.known_credentials(cluster).into_iter().map(trial).collect(),
         files: state.inventory.files.clone().unwrap_or_default(),
         no_files: state.inventory.not_read.clone().or(no_files),

@@ -1,5 +1,7 @@
 //! Texts of preflight findings.
 
+use jiff::SignedDuration;
+
 use crate::app::credentials;
 use crate::app::nodes::blocker_text::{full_pool, resources};
 use crate::app::nodes::text::{list, progress, range, sample, unseen};
@@ -213,13 +215,7 @@ pub fn finding(finding: &Finding) -> String {
         Finding::State(state) => of_state(state),
         Finding::Reported(problem) => reported(&problem.code, &problem.message),
         Finding::Times(why) => times(inconsistent_times(*why)),
-        Finding::AccessHeld { step, left, location } => {
-            let left = left.map(|left| valid_for(long(left))).unwrap_or_default();
-            match step {
-                Step::Start => access_held(left, location.describe()),
-                Step::Complete => access_held_since_start(left, location.describe()),
-            }
-        }
+        Finding::AccessHeld { step, left, location } => held_access(*step, *left, location),
         Finding::AccessUnclear { step, location, reasons } => {
             unclear_access(*step, &location.describe(), reasons)
         }
@@ -322,6 +318,14 @@ fn of_state(reported: &ClusterState) -> String {
         | ClusterState::WakingUp
         | ClusterState::Unknown(_)
         | ClusterState::NotRead => state(reported.label()),
+    }
+}
+
+fn held_access(step: Step, left: Option<SignedDuration>, location: &KubeconfigLocation) -> String {
+    let left = left.map(|left| valid_for(long(left))).unwrap_or_default();
+    match step {
+        Step::Start => access_held(left, location.describe()),
+        Step::Complete => access_held_since_start(left, location.describe()),
     }
 }
 

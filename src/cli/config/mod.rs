@@ -134,6 +134,9 @@ pub fn load_with(
     problems.extend(config.apply_flags(flags));
     let stackit_profile = config.text_if_set(STACKIT_PROFILE);
     let of_stackit = stackit::read(stackit_profile, sources.environment, sources.home.as_deref());
+    let is_unset = |path: &str| config.set_by(path).is_none();
+    let invalid = of_stackit.problems.into_iter().filter(|(path, _)| is_unset(path));
+    problems.extend(invalid.map(|(_, problem)| problem));
     for (path, value) in of_stackit.values {
         if config.set_by(path).is_none() {
             config.values.insert(path, value);

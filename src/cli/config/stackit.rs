@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::Value as Json;
 
-use crate::cli::config::file::{Value, from_text};
+use crate::cli::config::file::{ConfigProblem, Value, from_text};
 use crate::cli::config::keys::{Key, keys};
 use crate::domain::misplaced_secret::show;
 use crate::domain::text::clean;
@@ -26,6 +26,8 @@ pub struct StackitConfig {
     pub values: Vec<(&'static str, (Value, String))>,
     /// What could not be read and is ignored.
     pub notes: Vec<String>,
+    /// Invalid values, by path, that must not be ignored.
+    pub problems: Vec<(&'static str, ConfigProblem)>,
 }
 
 /// Reads the configuration of the active profile; problems with it never keep skeys from starting. `profile` is the
@@ -83,6 +85,10 @@ fn read_profile(folder: &Path, named: Option<&str>) -> Result<StackitConfig, Str
         }
         match from_text(&key, text) {
             Ok(value) => found.values.push((key.path, (value, origin.clone()))),
+            // The default address in its place would be another server, which gets the token.
+            Err(text) if key.path.starts_with("endpoints.") => {
+                found.problems.push((key.path, ConfigProblem { position: origin.clone(), text }));
+            }
             Err(why) => found.notes.push(format!("{}: {}", clean(&origin), clean(&why))),
         }
     }
@@ -180,6 +186,25 @@ mod tests {
         let environment = [("STACKIT_CLI_PROFILE", "default")];
         let config = loaded(home.path(), &Flags::default(), &environment, "").config;
         assert_eq!(config.list("projects"), ["9f1c2b7e-41d0-4f0c-8a55-6d3f0b1c77e2"]);
+    }
+
+    #[test]
+    fn an_invalid_address_is_no_reason_to_use_the_default_one() {
+        let home = home();
+        write(home.path(), "cli-config.json", r#"{"ske_custom_endpoint": "http://ske.internal"}"#);
+        let path = home.path().join("config.toml");
+        let sources = || ConfigSources {
+            environment: &|_| None,
+            default_file: Some(path.clone()),
+            home: Some(home.path().to_owned()),
+        };
+        std::fs::write(&path, "").unwrap();
+        let problems = load(&Flags::default(), &sources()).err().unwrap();
+        let told = problems[0].to_string();
+        assert!(told.contains("stackit CLI, profile default") && told.contains("http"), "{told}");
+        std::fs::write(&path, "[endpoints]\nske = \"https://ske.example.test\"\n").unwrap();
+        let config = load(&Flags::default(), &sources()).unwrap().config;
+        assert_eq!(config.text("endpoints.ske"), "https://ske.example.test", "it is not used");
     }
 
     #[test]

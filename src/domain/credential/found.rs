@@ -65,6 +65,8 @@ pub struct FoundContext {
     pub sign_in: Vec<SignIn>,
     /// Why kubectl cannot connect with it, regardless of its certificates, as a clause.
     pub unusable: Option<String>,
+    /// A program that it needs, and that was not in `PATH` when the files were read.
+    pub missing_program: Option<String>,
     /// The other file of `$KUBECONFIG` in which kubectl finds its cluster or its user, in shown form.
     pub other_file: Option<String>,
 }

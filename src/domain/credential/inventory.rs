@@ -10,7 +10,7 @@ use crate::domain::cluster::{Cluster, ClusterId, is_same_creation};
 use crate::domain::credential::access::{Access, KubeconfigLocation};
 use crate::domain::credential::credentials::Credentials;
 use crate::domain::credential::found::{FoundContext, FoundFile, SignIn, Trust};
-use crate::domain::credential::generation::Issuance;
+use crate::domain::credential::generation::{self, Issuance};
 use crate::domain::credential::judge::{JudgeInput, SigningKeys, VerdictReason};
 use crate::domain::credential::trial::Trial;
 use crate::domain::credential::verdict::Verdict;
@@ -38,10 +38,7 @@ pub struct KnownCredential {
 impl KnownCredential {
     /// Why kubectl cannot use it, as a clause.
     pub fn unusable(&self) -> Option<String> {
-        let why = |reason: &VerdictReason| {
-            if let VerdictReason::Unusable(why) = reason { Some(why.clone()) } else { None }
-        };
-        self.reasons.iter().find_map(why)
+        self.reasons.iter().find_map(VerdictReason::unusable)
     }
 
     /// Whether it may be for another cluster: it has only a CA in common with this one.
@@ -214,6 +211,11 @@ impl FoundContext {
 }
 
 impl Credentials {
+    /// Whether a known kubeconfig of a cluster proves that SKE reports an older state of its rotation.
+    pub fn is_outdated(&self, cluster: &Cluster) -> bool {
+        generation::is_outdated(&cluster.rotation, &self.known_of(cluster))
+    }
+
     /// The contexts in these files that lead to a cluster.
     pub fn contexts_of<'a>(
         &self,
@@ -291,7 +293,8 @@ impl Credentials {
             if cluster_match == ClusterMatch::Authority {
                 // It may be for another cluster: a bundle can hold the CAs of several.
                 if verdict != Verdict::Expired {
-                    (verdict, reasons) = (Verdict::CannotTell, Vec::new());
+                    verdict = Verdict::CannotTell;
+                    reasons.retain(|reason| reason.unusable().is_some());
                 }
                 reasons.push(VerdictReason::OtherServer(found.server.clone()));
             }

@@ -103,11 +103,27 @@ pub enum VerdictReason {
     },
     /// SKE does not report the start of the rotation, or a known phase.
     RotationUnclear,
+    /// SKE reports an older state of the rotation than a kubeconfig proves.
+    RotationOutdated,
+    /// A program that it needs is not in `PATH`.
+    MissingProgram(String),
     /// Issued without a record of its certificates: they could not be read, or an earlier version did not record them.
     NotRecorded,
 }
 
 impl VerdictReason {
+    /// Why kubectl cannot use the credential, as a clause.
+    pub fn unusable(&self) -> Option<String> {
+        if let Self::Unusable(why) = self {
+            return Some(why.clone());
+        }
+        if let Self::MissingProgram(name) = self {
+            Some(format!("{name} is not in PATH"))
+        } else {
+            None
+        }
+    }
+
     /// Whether it leaves open if the credential works now, regardless of its known end.
     pub(super) fn is_doubt(&self) -> bool {
         match self {
@@ -132,6 +148,8 @@ impl VerdictReason {
             | Self::NoRegion
             | Self::Unreadable(_)
             | Self::RotationUnclear
+            | Self::RotationOutdated
+            | Self::MissingProgram(_)
             | Self::TokenKey(_)
             | Self::TokenAudience(_)
             | Self::NotInFile
@@ -215,7 +233,7 @@ impl<'a> JudgeInput<'a> {
         }
         let worse = if rank(by_server) < rank(by_user) { by_server } else { by_user };
         if self.is_unclear(worse) {
-            return (Verdict::CannotTell, vec![VerdictReason::RotationUnclear], way);
+            return (Verdict::CannotTell, vec![self.unclear_reason()], way);
         }
         let is_older = [Generation::Previous, Generation::NotCurrent]
             .into_iter()
@@ -225,6 +243,11 @@ impl<'a> JudgeInput<'a> {
         }
         if is_asked == Some(None) && worse.lasts() {
             return (Verdict::CannotTell, vec![VerdictReason::NoRegion], way);
+        }
+        // It is no access from here; that it stops working is known all the same.
+        if let Some(program) = &found.missing_program {
+            reasons.push(VerdictReason::MissingProgram(program.clone()));
+            return (if worse.lasts() { Verdict::CannotTell } else { worse }, reasons, way);
         }
         (worse, reasons, way)
     }
@@ -247,7 +270,15 @@ impl<'a> JudgeInput<'a> {
         if verdict == Verdict::Expired || !self.is_unclear(verdict) {
             return (verdict, reasons);
         }
-        (Verdict::CannotTell, vec![VerdictReason::RotationUnclear])
+        (Verdict::CannotTell, vec![self.unclear_reason()])
+    }
+
+    fn unclear_reason(&self) -> VerdictReason {
+        if self.rotation.is_clear() {
+            VerdictReason::RotationOutdated
+        } else {
+            VerdictReason::RotationUnclear
+        }
     }
 
     /// Whether the rotation is not known well enough for a verdict.
@@ -261,7 +292,7 @@ impl<'a> JudgeInput<'a> {
         match verdict {
             Verdict::Dead | Verdict::Expired => Vec::new(),
             Verdict::CannotTell if self.is_unclear(verdict) => {
-                vec![VerdictReason::RotationUnclear]
+                vec![self.unclear_reason()]
             }
             Verdict::CannotTell if access.issuance.is_none() => vec![VerdictReason::NotRecorded],
             Verdict::CannotTell => vec![VerdictReason::Signer(Generation::Unknown)],

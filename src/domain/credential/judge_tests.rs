@@ -698,7 +698,7 @@ fn cred_05_two_authorities_from_a_closed_rotation_prove_that_the_next_one_has_st
             let input = JudgeInput::new(&subject, known, None, now());
             let judged = |found: &FoundContext| {
                 let (verdict, reasons, _) = input.judge(found);
-                assert_eq!(reasons, [VerdictReason::RotationUnclear], "{rotation:?}");
+                assert_eq!(reasons, [VerdictReason::RotationOutdated], "{rotation:?}");
                 verdict
             };
             let (old, new) = (certificate(rotations), certificate(rotations + 1));
@@ -713,7 +713,7 @@ fn cred_05_two_authorities_from_a_closed_rotation_prove_that_the_next_one_has_st
         }
         for known in credentials.inventory(&subject, &[], None, now()) {
             assert_eq!(known.verdict, Verdict::CannotTell);
-            assert_eq!(known.reasons, [VerdictReason::RotationUnclear]);
+            assert_eq!(known.reasons, [VerdictReason::RotationOutdated]);
         }
         // Once SKE reports the start, everything is told.
         subject.rotation = moment(rotations + 1, Phase::Prepared);
@@ -869,9 +869,21 @@ fn pinned(authorities: &[usize], certificate: ClientCertificate) -> FoundContext
 fn cred_02_what_kubectl_cannot_use_is_never_access() {
     let good = pinned(&[0, 1], certificate(1));
     assert_eq!(told(Phase::Prepared, &good).0, Verdict::SurvivesComplete);
-    let unusable = FoundContext { unusable: Some("client-key is missing".into()), ..good };
+    let unusable = FoundContext { unusable: Some("client-key is missing".into()), ..good.clone() };
     let why = VerdictReason::Unusable("client-key is missing".into());
     assert_eq!(told(Phase::Prepared, &unusable), (Verdict::CannotTell, vec![why]));
+    // A program that is missing here hides nothing that is known: the old CA alone stops working on complete.
+    let lacks = |found: FoundContext| FoundContext { missing_program: Some("it".into()), ..found };
+    let doubt = VerdictReason::MissingProgram("it".into());
+    for (found, verdict) in [
+        (good, Verdict::CannotTell),
+        (pinned(&[0], certificate(0)), Verdict::BreaksOnComplete),
+        (pinned(&[0], certificate(1)), Verdict::BreaksOnComplete),
+    ] {
+        let (told, reasons) = told(Phase::Prepared, &lacks(found));
+        assert_eq!(told, verdict);
+        assert!(reasons.contains(&doubt), "{reasons:?}");
+    }
 }
 
 #[test]

@@ -135,6 +135,7 @@ pub fn resolve(files: Vec<FoundFile<KubeconfigEntries>>) -> Vec<FoundFile> {
                 exec_cluster,
                 sign_in,
                 unusable,
+                missing_program: None,
                 other_file: other_file.map(str::to_owned),
             })
         };

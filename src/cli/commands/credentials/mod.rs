@@ -99,6 +99,7 @@ pub async fn run(
     let context = credentials.kubectl_context(&cluster, &files, now);
     let in_cluster = seen.map(|snapshot| InCluster::of(&cluster, &credentials, &snapshot, now));
     let report = CredentialsReport {
+        is_outdated: credentials.is_outdated(&cluster),
         cluster,
         now,
         known,

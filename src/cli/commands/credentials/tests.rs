@@ -24,6 +24,7 @@ fn report() -> CredentialsReport {
     CredentialsReport {
         cluster: cluster("shop", Phase::Prepared),
         now: now(),
+        is_outdated: false,
         known: Vec::new(),
         files: Arc::default(),
         no_files: None,
@@ -113,7 +114,7 @@ fn only_what_was_looked_at_in_full_ends_with_zero() {
         }
     };
     let locked = || ChecklistSource::Failed(Failure::new(FailureKind::File, "locked"));
-    let incomplete: [(&str, Change<'_>); 12] = [
+    let incomplete: [(&str, Change<'_>); 13] = [
         (text::PODS_UNKNOWN, &too_early),
         ("? service-account token ci/robot", &unclear_token),
         ("HTTP 401", &|report| report.in_cluster = Err("HTTP 401".into())),
@@ -127,6 +128,7 @@ fn only_what_was_looked_at_in_full_ends_with_zero() {
             report.checklist = known_checklist(ChecklistSource::Copy);
             report.checklist_unseen = "forbidden by a policy".to_owned();
         }),
+        ("older state of the rotation", &|report| report.is_outdated = true),
         ("no longer shared", &|report| {
             report.checklist = known_checklist(ChecklistSource::CopyOfRemoved);
         }),

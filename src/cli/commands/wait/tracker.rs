@@ -218,7 +218,7 @@ impl WaitTracker {
         };
         // The start of a deleted cluster says nothing about a new one of the same name.
         is_earlier
-            && self.in_progress.is_none()
+            && self.in_progress.as_ref().is_none_or(|seen| seen.initiated > shown.initiated)
             && created.is_none_or(|created| created <= accepted)
     }
 
