@@ -58,19 +58,10 @@ impl<W: Write> FrameWriter<W> {
         let (erased, kept): (BTreeMap<_, _>, BTreeMap<_, _>) =
             std::mem::take(&mut self.shown).into_iter().partition(|((y, _), _)| rows.contains(y));
         self.shown = kept;
-        for (position, cell) in erased {
+        for (position, cell) in without_further_columns(erased) {
             cells.entry(position).or_insert(cell);
         }
-        // The further columns of a wide character are not drawn.
-        let mut end = (0, 0);
-        cells.retain(|(y, x), cell| {
-            let is_covered = rows.contains(y) && (*y, *x) < end;
-            if !is_covered {
-                end = (*y, x.saturating_add(columns_of(cell)));
-            }
-            !is_covered
-        });
-        cells
+        without_further_columns(cells)
     }
 
     /// Writes cells, in the order of the screen.
@@ -93,6 +84,11 @@ impl<W: Write> FrameWriter<W> {
                 self.frame.extend_from_slice(format!("\x1b[{columns}X").as_bytes());
                 cursor = Some(Position { x, y });
             } else {
+                if has_doubtful_width(cell) {
+                    // It may cover fewer columns than it is given.
+                    let columns = columns_of(cell).max(1);
+                    self.frame.extend_from_slice(format!("\x1b[{columns}X").as_bytes());
+                }
                 self.frame.extend_from_slice(cell.symbol().as_bytes());
                 let next = Position { x: x.saturating_add(columns_of(cell)), y };
                 cursor = Some(next).filter(|_| !has_doubtful_width(cell));
@@ -151,6 +147,19 @@ impl<W: Write> FrameWriter<W> {
 /// Width of a cell in columns.
 fn columns_of(cell: &Cell) -> u16 {
     u16::try_from(cell.symbol().width()).unwrap_or(1)
+}
+
+/// Without cells in the further columns of a wide character, which are not drawn.
+fn without_further_columns(mut cells: BTreeMap<(u16, u16), Cell>) -> BTreeMap<(u16, u16), Cell> {
+    let mut end = (0, 0);
+    cells.retain(|(y, x), cell| {
+        let is_covered = (*y, *x) < end;
+        if !is_covered {
+            end = (*y, x.saturating_add(columns_of(cell)));
+        }
+        !is_covered
+    });
+    cells
 }
 
 /// Whether terminals disagree about the columns of a cell: some draw the parts of a composed character side by side.
@@ -474,7 +483,7 @@ mod tests {
         let after = Buffer::with_lines([">    end", "next"]);
         assert_eq!(
             String::from_utf8(written(&[&before])).unwrap(),
-            "\u{1b}[1;1H\u{1b}[0m> e\u{301}\u{1b}[1;4Hx end\r\nnext",
+            "\u{1b}[1;1H\u{1b}[0m> \u{1b}[1Xe\u{301}\u{1b}[1;4Hx end\r\nnext",
             "what follows has its own column"
         );
         let bytes = change(&before, &after);
@@ -486,6 +495,10 @@ mod tests {
         terminal.process("\u{1b}[1;3He'x end".as_bytes());
         terminal.process(bytes.as_bytes());
         assert_eq!(terminal.screen().contents().trim_end(), ">    end\nnext");
+        // Neither does its second column.
+        let flag = Buffer::with_lines(["> \u{1f1e9}\u{1f1ea} end"]);
+        let bytes = change(&flag, &Buffer::with_lines([">    end"]));
+        assert!(bytes.contains("end") && !bytes.contains('\u{1f1e9}'), "{bytes:?}");
     }
 
     proptest! {
