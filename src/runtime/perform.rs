@@ -125,7 +125,8 @@ struct Inner {
     inventory_lock: Arc<Mutex<()>>,
     /// Serialize our own writers: file locks exclude other processes only.
     journal_lock: Mutex<()>,
-    state_lock: Mutex<()>,
+    /// The request that was saved last.
+    state_lock: Mutex<RequestId>,
 }
 
 impl Performer {
@@ -147,7 +148,7 @@ impl Performer {
             lock_noted: AtomicBool::new(false),
             inventory_lock: Arc::default(),
             journal_lock: Mutex::new(()),
-            state_lock: Mutex::new(()),
+            state_lock: Mutex::default(),
         }))
     }
 
@@ -387,7 +388,7 @@ impl Performer {
             Request::ClearClipboard(copy) => {
                 Answer::ClipboardCleared(services.clipboard.clear(copy).await)
             }
-            Request::Persist(kept, server_now) => self.save_state(*kept, server_now).await?,
+            Request::Persist(kept, server_now) => self.save_state(id, *kept, server_now).await?,
             Request::LoadFleet => Answer::LastFleet(self.load_fleet().await?),
             Request::SaveFleet(fleet) => {
                 self.save_fleet(fleet).await;
@@ -708,6 +709,7 @@ impl Performer {
 
     async fn save_state(
         &self,
+        id: RequestId,
         kept: PersistedState,
         server_now: Option<Timestamp>,
     ) -> Result<Answer, Failure> {
@@ -715,7 +717,12 @@ impl Performer {
         let Services { state_folder: Some(folder), clock, .. } = &self.0.services else {
             return Ok(Answer::Credentials { credentials, note: None });
         };
-        let _turn = self.0.state_lock.lock().await;
+        let mut saved_by = self.0.state_lock.lock().await;
+        // Requests may get their turn in another order.
+        if id < *saved_by {
+            return Ok(Answer::Credentials { credentials, note: None });
+        }
+        *saved_by = id;
         let (name, location) = (folder.display().to_string(), folder.clone());
         let save = move || state_file::save(&location, &kept, server_now);
         let saved = retry_while_locked(clock, LOCK_WAIT, &name, save).await;
