@@ -139,7 +139,7 @@ fn notice_sleep(state: &mut State, out: &mut Outbox, before: Now) {
 
 fn make_due(state: &mut State, out: &mut Outbox) {
     state.cluster.due = state.shared.now.monotonic;
-    state.inventory.read_at = None;
+    state.inventory.requested_at = None;
     polling::make_due(&mut state.fleet, state.shared.now);
     rotation::outcome::make_due(&mut state.rotation, context!(state, out));
 }
@@ -657,8 +657,9 @@ fn observed_on_screen(state: &State) -> Vec<ClusterId> {
 fn evaluate_dialog(state: &mut State) {
     let open = state.rotation.dialog.as_ref().filter(|dialog| dialog.stage.is_open());
     let Some(evidence) = open.map(|dialog| state.evidence(&dialog.shown)) else { return };
-    let dialog = state.rotation.dialog.iter_mut();
-    dialog.for_each(|dialog| dialog.evaluate(evidence.clone(), state.shared.now.wall));
+    if let Some(dialog) = &mut state.rotation.dialog {
+        dialog.evaluate(evidence, state.shared.now.wall);
+    }
 }
 
 /// Updates window title and terminal progress if they changed.

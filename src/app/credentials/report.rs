@@ -219,7 +219,7 @@ fn inside_notes(report: &CredentialsReport, inside: &InCluster) -> Vec<(char, St
 
 /// Whether a credential certainly stops working.
 fn sign(generation: Generation) -> char {
-    if generation == Generation::Previous { '!' } else { '?' }
+    if generation.ends_on_complete() { '!' } else { '?' }
 }
 
 fn pod_name(pod: &Pod) -> String {
@@ -256,7 +256,7 @@ pub fn json(report: &CredentialsReport) -> String {
         Ok(inside) => json!({
             "tokens": inside.tokens.iter().map(|token| json!({
                 "namespace": token.namespace, "secret": token.name, "account": token.account,
-                "breaks_on_complete": token.generation == Generation::Previous,
+                "breaks_on_complete": token.generation.ends_on_complete(),
                 "replaced": token.is_replaced,
                 "last_used": token.last_used.map(|day| day.to_string()),
                 "used_since_start": token.used_since_start,
@@ -264,7 +264,7 @@ pub fn json(report: &CredentialsReport) -> String {
             "certificates": inside.certificates.as_ref().map(|all| all.iter().map(|stale| json!({
                 "request": stale.request, "requester": stale.requester,
                 "expires": stale.expires.to_string(),
-                "breaks_on_complete": stale.generation == Generation::Previous,
+                "breaks_on_complete": stale.generation.ends_on_complete(),
             })).collect::<Vec<_>>()),
             "pods_with_old_authority": (inside.pods_are_judged || !inside.pods.is_empty())
                 .then(|| inside.pods.iter().map(|pod| pod_name(pod)).collect::<Vec<_>>()),
@@ -366,9 +366,8 @@ fn findings(report: &CredentialsReport) -> Table {
     for (kind, why) in &inside.unseen {
         unchecked(kind, unseen(why));
     }
-    let verdict = |generation| match generation {
-        Generation::Previous | Generation::NotCurrent => Verdict::BreaksOnComplete,
-        Generation::Current | Generation::Ended | Generation::Unknown => unknown,
+    let verdict = |generation: Generation| {
+        if generation.ends_on_complete() { Verdict::BreaksOnComplete } else { unknown }
     };
     for token in &inside.tokens {
         let place = format!("{}/{}", token.namespace, token.name);

@@ -20,7 +20,7 @@ pub struct InventoryState {
     /// The latest answered request to read them; answers to earlier ones are outdated.
     pub read_by: RequestId,
     /// When they were last requested (monotonic clock); `None` if they are due.
-    pub read_at: Option<Duration>,
+    pub requested_at: Option<Duration>,
     /// Why they could not be read when that was tried last, in a clause.
     pub not_read: Option<String>,
     /// What was predicted of each rotation that was seen open.

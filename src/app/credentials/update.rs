@@ -19,14 +19,14 @@ use crate::domain::rotation::Phase;
 
 /// Rereads the files.
 pub fn read(inventory: &mut InventoryState, credentials: &Credentials, cx: &mut UpdateContext<'_>) {
-    inventory.read_at = Some(cx.shared.now.monotonic);
+    inventory.requested_at = Some(cx.shared.now.monotonic);
     let more = cx.shared.settings.more_files(credentials);
     cx.request(RequestOwner::Inventory, Request::ReadInventory(more));
 }
 
 /// Whether the files are due to be read again.
 pub fn is_due(inventory: &InventoryState, interval: Duration, now: Duration) -> bool {
-    inventory.read_at.is_none_or(|at| at.saturating_add(interval) <= now)
+    inventory.requested_at.is_none_or(|at| at.saturating_add(interval) <= now)
 }
 
 /// Judges a pasted token; keeps only its facts.

@@ -57,6 +57,13 @@ pub enum Generation {
     Unknown,
 }
 
+impl Generation {
+    /// Whether *complete* certainly ends it, if it works until then.
+    pub fn ends_on_complete(self) -> bool {
+        matches!(self, Self::Previous | Self::NotCurrent)
+    }
+}
+
 /// Whether one of these kubeconfigs proves that a rotation has started that SKE does not report, or no longer: SKE may
 /// answer with an older state shortly after a start.
 pub fn is_outdated(rotation: &Rotation, known: &[&Issuance]) -> bool {

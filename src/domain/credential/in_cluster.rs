@@ -70,9 +70,9 @@ impl InCluster {
     /// Whether something certainly stops working on *complete*.
     pub fn breaks(&self) -> bool {
         let mut certificates = self.certificates.iter().flatten();
-        self.tokens.iter().any(|token| token.generation == Generation::Previous)
+        self.tokens.iter().any(|token| token.generation.ends_on_complete())
             || !self.pods.is_empty()
-            || certificates.any(|stale| stale.generation == Generation::Previous)
+            || certificates.any(|stale| stale.generation.ends_on_complete())
     }
 
     /// Whether everything was read and judged.
@@ -80,9 +80,9 @@ impl InCluster {
         let certificates = self.certificates.as_ref();
         self.unseen.is_empty()
             && self.pods_are_judged
-            && self.tokens.iter().all(|token| token.generation == Generation::Previous)
+            && self.tokens.iter().all(|token| token.generation.ends_on_complete())
             && certificates
-                .is_some_and(|all| all.iter().all(|stale| stale.generation == Generation::Previous))
+                .is_some_and(|all| all.iter().all(|stale| stale.generation.ends_on_complete()))
     }
 }
 

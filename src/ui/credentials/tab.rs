@@ -7,7 +7,7 @@ use crate::app::cell::Tone;
 use crate::app::credentials::text::{self, RotatedKind};
 use crate::app::fleet::state::Entry;
 use crate::app::nodes::text::{list, unseen};
-use crate::domain::credential::{CLEAR_LOGIN_CACHE, Generation, login_cache_may_be_stale};
+use crate::domain::credential::{CLEAR_LOGIN_CACHE, login_cache_may_be_stale};
 use crate::domain::rotation::Phase;
 use crate::domain::text::width;
 use crate::ui::canvas::Canvas;
@@ -127,11 +127,11 @@ fn in_cluster(entry: &Entry, cx: LineContext<'_>) -> Vec<Line<'static>> {
     let mut out = Vec::new();
     for stale in &found.tokens {
         let tone = if stale.used_since_start { Tone::Bad } else { Tone::Warn };
-        let sign = if stale.generation == Generation::Previous { "!" } else { "?" };
+        let sign = if stale.generation.ends_on_complete() { "!" } else { "?" };
         out.extend(marked(cx, sign, tone, &text::stale_token(stale)));
     }
     for stale in found.certificates.iter().flatten() {
-        let is_certain = stale.generation == Generation::Previous;
+        let is_certain = stale.generation.ends_on_complete();
         let (sign, tone) = if is_certain { ("!", Tone::Bad) } else { ("?", Tone::Dim) };
         out.extend(marked(cx, sign, tone, &text::signed_certificate(stale)));
     }
